@@ -1,0 +1,19 @@
+"""Strict numerics for every test: float64, no silent promotion, warnings are errors."""
+
+import jax
+import pytest
+from hypothesis import settings
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+settings.register_profile(
+    "osculate", deadline=None, max_examples=30, derandomize=True, database=None
+)
+settings.load_profile("osculate")
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
