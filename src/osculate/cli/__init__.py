@@ -1,1 +1,3 @@
-"""CLI."""
+"""The command line: parse, call a task, report. No mathematics."""
+
+from ._main import main as main

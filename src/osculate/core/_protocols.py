@@ -1,0 +1,63 @@
+"""What a fit needs from an optimizer and from a sampler."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from ._objective import Objective
+from ._samples import Samples
+
+AllSamples = Mapping[str, Samples]
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """Moves the trained arrays of a model towards a smaller objective.
+
+    All three methods are traced; the state is any pytree of arrays.
+    """
+
+    def init(
+        self, objective: Objective, model: PyTree[Any], samples: AllSamples
+    ) -> PyTree[Any]:
+        """Returns the state before the first step."""
+        ...
+
+    def step(
+        self,
+        objective: Objective,
+        model: PyTree[Any],
+        samples: AllSamples,
+        state: PyTree[Any],
+    ) -> tuple[PyTree[Any], PyTree[Any], dict[str, Array]]:
+        """Returns the model one step on, the new state, and scalars worth recording."""
+        ...
+
+    def moved(
+        self,
+        objective: Objective,
+        model: PyTree[Any],
+        samples: AllSamples,
+        state: PyTree[Any],
+    ) -> PyTree[Any]:
+        """Returns the state after the samples changed: curvature kept, values not."""
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws new samples: a minibatch, adaptive points, fresh noise, a rollout.
+
+    It is traced; the shapes it returns are those it was given.
+    """
+
+    def __call__(
+        self,
+        objective: Objective,
+        model: PyTree[Any],
+        samples: AllSamples,
+        key: PRNGKeyArray,
+    ) -> AllSamples:
+        """Returns samples of the same shapes."""
+        ...

@@ -1,0 +1,48 @@
+"""What came of a fit: data only."""
+
+import enum
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import PyTree
+
+from ._objective import Objective
+
+
+class Status(enum.Enum):
+    """How a fit ended; the value is the message."""
+
+    DONE = "all steps were taken"
+    TARGET = "the target was reached"
+    STOPPED = "stopped early: the validation loss no longer fell"
+    OUT_OF_TIME = "the time budget was used up"
+    NOT_FINITE = (
+        "the loss became infinite or NaN; the best finite iterate was kept. "
+        "Check the data for outliers, or take smaller steps"
+    )
+
+
+class FitError(RuntimeError):
+    """A fit that failed where `throw=True` asked for an exception."""
+
+
+class Result(eqx.Module):
+    """The answer, and how it was reached.
+
+    Attributes:
+        value: The trained model.
+        objective: What was minimized.
+        samples: Samples by label, as they were at the end.
+        history: NumPy arrays of equal length by name: `"step"`, `"loss"`, one per part
+            of the objective, `"validation"` where there was any.
+        stats: Numbers about the whole fit: `"steps"`, `"best_step"`, `"seconds"`.
+        status: How it ended.
+    """
+
+    value: PyTree[Any]
+    objective: Objective
+    samples: PyTree[Any]
+    history: dict[str, np.ndarray]
+    stats: dict[str, Any]
+    status: Status

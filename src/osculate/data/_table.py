@@ -1,0 +1,92 @@
+"""The noun of this room: a table of values and derivatives."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from osculate.core import Samples
+
+ORDERS = ("value", "jacobian", "hessian")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """N points with the values and derivatives known there.
+
+    Attributes:
+        inputs: Names of the D inputs.
+        outputs: Names of the M outputs.
+        units: Unit of every input and output, by name; `""` where none is given.
+        headers: Header of every column as it stood in the source, by its name;
+            derivatives are named `dh/dT`, `d2h/dT2`, `d2h/dTdp`.
+        x: Points `(N, D)`, in the units of the inputs.
+        y: `"value"` `(N, M)` and, where the source has such columns, `"jacobian"`
+            `(N, M, D)` and `"hessian"` `(N, M, D, D)`. What is missing is 0.
+        known: For every entry of `y`, whether it is known; the same shapes.
+        name: The file, or `<arrays>`.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    units: dict[str, str]
+    headers: dict[str, str]
+    x: Float64[np.ndarray, "N D"]
+    y: dict[str, Float64[np.ndarray, "..."]]
+    known: dict[str, Bool[np.ndarray, "..."]]
+    name: str
+
+    def __len__(self) -> int:
+        """Returns N."""
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        """Returns one line: where it comes from, and what it holds."""
+        inputs, outputs = ", ".join(self.inputs), ", ".join(self.outputs)
+        return (
+            f"Table({self.name!r}: {len(self)} rows, {inputs} -> {outputs}, "
+            f"{' and '.join(self.y)})"
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names and numbers, whatever format they were read from."""
+        digest = hashlib.sha256(json.dumps([self.inputs, self.outputs]).encode())
+        digest.update(_canonical(self.x))
+        for order in ORDERS:
+            if order in self.y:
+                digest.update(f"{order}{self.y[order].shape}".encode())
+                digest.update(_canonical(self.y[order]))
+                digest.update(np.packbits(self.known[order]).tobytes())
+        return digest.hexdigest()
+
+    def rows(self, index: Any) -> "Table":
+        """Returns the table of some of the rows.
+
+        Args:
+            index: A slice, integers, or one boolean per row.
+
+        Returns:
+            A table with the rows in the order asked for.
+        """
+        index = np.atleast_1d(np.arange(len(self))[index])
+        return replace(
+            self,
+            x=self.x[index],
+            y={order: array[index] for order, array in self.y.items()},
+            known={order: array[index] for order, array in self.known.items()},
+        )
+
+    def samples(self) -> Samples:
+        """Returns the rows as Samples: what is missing has weight 0."""
+        weight = {order: known.astype(float) for order, known in self.known.items()}
+        return Samples(x=self.x, y=dict(self.y), weight=weight)
+
+
+def _canonical(array: np.ndarray) -> bytes:
+    """Returns the same bytes on every machine, and for 0.0 as for -0.0."""
+    return np.ascontiguousarray(array + 0.0, dtype="<f8").tobytes()

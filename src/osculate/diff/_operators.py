@@ -1,0 +1,177 @@
+"""Derivatives as functions: each operator takes a field and returns a field."""
+
+import itertools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._streams import Streams, all_keys, streams
+from ._types import Field
+
+MOST_SEPARATE = 8  # coordinates up to which every derivative has an array of its own
+
+
+def gradient(u: Field) -> Field:
+    """Returns x -> ∇u(x), for a scalar u or a dictionary of scalars.
+
+    Cost: one reverse pass for a scalar, one forward pass per coordinate for a
+    dictionary.
+
+    Args:
+        u: `(D,) -> ()`, or `(D,) -> {name: ()}`.
+
+    Returns:
+        `(D,) -> (D,)`, or a dictionary of them, in units of u per unit of x.
+
+    Raises:
+        ValueError: When called, if u is not scalar-valued.
+
+    Example:
+        >>> gradient(lambda x: jnp.sum(x**2))(jnp.ones(2))
+        Array([2., 2.], dtype=float32)
+    """
+
+    def at(x: Float[Array, " D"]):
+        shapes = jax.eval_shape(u, x)
+        wide = {leaf.shape for leaf in jax.tree.leaves(shapes)} - {()}
+        if wide:
+            raise ValueError(
+                f"`gradient`: u returns an array of shape {wide.pop()}; expected a "
+                "scalar. Use `jacobian`, or return one component."
+            )
+        return jax.jacfwd(u)(x) if isinstance(shapes, dict) else jax.grad(u)(x)
+
+    return at
+
+
+def jacobian(u: Field) -> Field:
+    """Returns x -> J(x), rows outputs and columns coordinates.
+
+    Cost: one forward pass carrying D tangents, or M reverse passes where M < D / 2.
+
+    Args:
+        u: `(D,) -> (M,)`, any other shape, or a dictionary of arrays.
+
+    Returns:
+        `(D,) -> (M, D)`: the shape of u with one trailing axis of length D.
+
+    Example:
+        >>> jacobian(lambda x: x[:2] * x[2])(jnp.ones(3)).shape
+        (2, 3)
+    """
+
+    def at(x: Float[Array, " D"]):
+        shapes = jax.tree.leaves(jax.eval_shape(u, x))
+        few_outputs = 2 * sum(leaf.size for leaf in shapes) < x.size
+        return (jax.jacrev if few_outputs else jax.jacfwd)(u)(x)
+
+    return at
+
+
+def hessian(u: Field) -> Field:
+    """Returns x -> H(x), the second derivatives of each output.
+
+    Cost: forward over forward, D^2 tangents; exact.
+
+    Args:
+        u: `(D,) -> ()`, `(D,) -> (M,)`, or a dictionary of these.
+
+    Returns:
+        `(D,) -> (D, D)`, or `(M, D, D)`.
+
+    Example:
+        >>> hessian(lambda x: x[0] * x[1])(jnp.ones(2))
+        Array([[0., 1.],
+               [1., 0.]], dtype=float32)
+    """
+    return jax.jacfwd(jax.jacfwd(u))
+
+
+def jet(u: Field, order: int) -> Callable[[Float[Array, " D"]], tuple]:
+    """Returns x -> (u, D u, ..., D^order u) at x, from one pass.
+
+    The tensors are those of the Sobolev objective (SPEC S0.2): D^j has the shape of u
+    followed by j axes of length D. Equal mixed derivatives are computed once.
+
+    Args:
+        u: `(D,) -> (...)`, an array of any shape; `as_vector` makes one of named fields.
+        order: Highest order, 0 or more.
+
+    Returns:
+        A function of one point to a tuple of `order + 1` tensors.
+
+    Raises:
+        ValueError: If the order is negative.
+
+    Example:
+        >>> value, J = jet(lambda x: x**2, 1)(jnp.ones(2))
+        >>> J
+        Array([[2., 0.],
+               [0., 2.]], dtype=float32)
+    """
+    if order < 0:
+        raise ValueError(f"`jet`: order is {order}; expected 0 or more.")
+
+    def at(x: Float[Array, " D"]) -> tuple:
+        if order > 0 and x.size > MOST_SEPARATE:
+            return _stacked_jet(u, order)(x)
+        keys = [k for n in range(order + 1) for k in all_keys(x.size, n)]
+        found = streams(u, keys)(x)
+        return tuple(_tensor(found, n, x.size) for n in range(order + 1))
+
+    return at
+
+
+def _tensor(found: Streams, order: int, size: int) -> Array:
+    """Assembles the tensor of one order from its distinct entries."""
+    every = itertools.product(range(size), repeat=order)
+    entries = jnp.stack([found[tuple(sorted(key))] for key in every], axis=-1)
+    return entries.reshape(found[()].shape + (size,) * order)
+
+
+def _stacked_jet(u: Field, order: int) -> Callable:
+    """The jet in many coordinates: one array per order, whatever the compile time."""
+    lower = lambda x: (u(x),)
+    for _ in range(order):
+        lower = _one_order_more(lower)
+    return lower
+
+
+def _one_order_more(lower: Callable) -> Callable:
+    """Differentiates the last of the tensors and keeps the others from that pass."""
+
+    def last_and_all(x):
+        tensors = lower(x)
+        return tensors[-1], tensors
+
+    def higher(x):
+        few_outputs = 2 * jax.eval_shape(lower, x)[-1].size < x.size
+        derive = jax.jacrev if few_outputs else jax.jacfwd
+        top, tensors = derive(last_and_all, has_aux=True)(x)
+        return (*tensors, top)
+
+    return higher
+
+
+def as_vector(u: Field) -> Field:
+    """Returns x -> all outputs of u in one vector, named fields in their order.
+
+    Args:
+        u: A field to a scalar, an array or a dictionary of arrays.
+
+    Returns:
+        `(D,) -> (M,)`.
+
+    Example:
+        >>> as_vector(lambda x: {"u": x[0], "w": x})(jnp.ones(3)).shape
+        (4,)
+    """
+
+    def at(x: Float[Array, " D"]) -> Float[Array, " M"]:
+        y = u(x)
+        fields = y.values() if isinstance(y, dict) else [y]
+        return jnp.concatenate([jnp.ravel(f) for f in fields])
+
+    return at

@@ -1,0 +1,92 @@
+"""Partial derivatives by name, as they are printed."""
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from ._notation import names, read
+from ._streams import streams
+from ._types import Field
+
+
+def partials(
+    u: Field,
+    wanted: str | Sequence[str],
+    over: str | Sequence[str],
+    *,
+    fields: str | Sequence[str] = "u",
+) -> Callable[[Float[Array, " D"]], Any]:
+    """Returns x -> the wanted partial derivatives at x, as a named tuple.
+
+    Args:
+        u: `(D,) -> ()`, which is then the one field in `fields`, or a field to a
+            dictionary that holds every name in `fields`.
+        wanted: Names in the notation of print, `"u u_t u_xx"`.
+        over: The coordinates in the order they have in x, `"t x"`.
+        fields: The names of the fields.
+
+    Returns:
+        A function of one point `(D,)` to a named tuple with one entry per wanted name.
+
+    Raises:
+        ValueError: If a name has no reading or two, or a point does not have one
+            coordinate per name in `over`.
+
+    Example:
+        >>> d = partials(lambda p: p[0] * p[1] ** 3, "u u_t u_xx", over="t x")
+        >>> d(jnp.array([1.0, 2.0])).u_xx
+        Array(12., dtype=float32)
+    """
+    over, fields = names(over), names(fields)
+    asked = [read(name, fields=fields, over=over) for name in names(wanted)]
+    answer = namedtuple("Partials", [p.name for p in asked])  # noqa: PYI024
+
+    def at(x: Float[Array, " D"]):
+        if x.shape != (len(over),):
+            raise ValueError(
+                f"`partials`: a point of shape {x.shape} for the coordinates "
+                f"{list(over)}; expected {(len(over),)}. Use jax.vmap for many points."
+            )
+        found = {
+            field: streams(_field(u, field), [p.key for p in asked if p.field == field])(x)
+            for field in dict.fromkeys(p.field for p in asked)
+        }
+        return answer(*(found[p.field][p.key] for p in asked))
+
+    return at
+
+
+def partial(
+    u: Field, wanted: str, over: str | Sequence[str], *, fields: str | Sequence[str] = "u"
+) -> Field:
+    """Returns x -> one partial derivative of u at x.
+
+    Args:
+        u: As in `partials`.
+        wanted: One name, `"u_xx"`.
+        over: The coordinates in the order they have in x.
+        fields: The names of the fields.
+
+    Returns:
+        A function of one point to an array of the field's shape.
+
+    Raises:
+        ValueError: As in `partials`.
+
+    Example:
+        >>> u_x = partial(lambda p: p[0] * p[1] ** 3, "u_x", over="t x")
+        >>> u_x(jnp.array([1.0, 2.0]))
+        Array(12., dtype=float32)
+    """
+    both = partials(u, [wanted], over, fields=fields)
+    return lambda x: both(x)[0]
+
+
+def _field(u: Field, name: str) -> Field:
+    def at(x):
+        y = u(x)
+        return y[name] if isinstance(y, dict) else y
+
+    return at

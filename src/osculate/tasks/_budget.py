@@ -1,0 +1,41 @@
+"""How long a job may take: in steps, or in seconds."""
+
+import re
+from typing import NamedTuple
+
+from osculate.core import InputError
+
+
+class Budget(NamedTuple):
+    """A limit in steps (bit-identical when resumed) or in seconds, one of them None."""
+
+    steps: int | None
+    seconds: float | None
+
+
+def parse_budget(text: str) -> Budget:
+    """Reads `"5000steps"` or `"60s"`.
+
+    Args:
+        text: A number followed by `steps` or `s`.
+
+    Returns:
+        The budget.
+
+    Raises:
+        InputError: If the text is neither, or the number is not positive.
+    """
+    found = re.fullmatch(r"\s*([0-9][0-9_]*)\s*steps?\s*", text)
+    if found and int(found[1]) > 0:
+        return Budget(int(found[1]), None)
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*s\s*", text)
+    try:
+        seconds = float(found[1]) if found else 0.0
+    except ValueError:
+        seconds = 0.0
+    if seconds > 0:
+        return Budget(None, seconds)
+    raise InputError(
+        f"budget {text!r} cannot be read; expected a positive number of steps or "
+        "seconds.\nWrite for instance 5000steps or 60s."
+    )

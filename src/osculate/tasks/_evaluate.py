@@ -1,0 +1,162 @@
+"""What a surrogate is worth: truth beside prediction, slices, and one sentence."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from osculate import report
+from osculate.data import Table, derivative_names
+from osculate.diff import TENSORS
+
+from ._predict import predict_jet
+
+SLICE_POINTS = 101
+ROWS_NEAR_SLICE = 12
+MOST_SLICES = 12
+
+Columns = dict[str, Float64[ndarray, " N"]]
+
+
+def evaluation(
+    table: Table, kind: str, model: Any, values_only: Any | None
+) -> report.Evaluation:
+    """Compares a model with everything a table knows.
+
+    Args:
+        table: Rows the model was not fitted to.
+        kind: Where they come from, for the reader.
+        model: The model.
+        values_only: The same network fitted to values only, if there is one.
+
+    Returns:
+        Truth (NaN where unknown) and predictions by name in print notation.
+    """
+    truth = _columns(table, [np.where(table.known[k], v, np.nan) for k, v in table.y.items()])
+    of = lambda m: _columns(table, _like(table, m))
+    return report.Evaluation(
+        kind=kind,
+        inputs=table.inputs,
+        outputs=table.outputs,
+        units=dict(table.units),
+        x=table.x,
+        truth=truth,
+        prediction=of(model),
+        values_only=None if values_only is None else of(values_only),
+    )
+
+
+def _like(table: Table, model: Any) -> list[ndarray]:
+    orders = [TENSORS.index(part) for part in table.y]
+    tensors = predict_jet(model, table.x, max(orders))
+    return [tensors[order] for order in orders]
+
+
+def _columns(table: Table, tensors: Sequence[ndarray]) -> Columns:
+    """Takes tensors apart into columns named in print notation."""
+    columns = {}
+    for part, tensor in zip(table.y, tensors, strict=True):
+        order = TENSORS.index(part)
+        for name in derivative_names(table.outputs, table.inputs, order):
+            columns[name.print] = tensor[(slice(None), *name.index)]
+    return columns
+
+
+def slices(table: Table, model: Any) -> list[report.Slice]:
+    """Cuts through the input space at the median of the other inputs.
+
+    Args:
+        table: The rows the model was fitted to.
+        model: The model.
+
+    Returns:
+        One slice per output and input, at most twelve.
+    """
+    middle = np.median(table.x, axis=0)
+    found = []
+    for d, name in enumerate(table.inputs):
+        grid = np.linspace(table.x[:, d].min(), table.x[:, d].max(), SLICE_POINTS)
+        points = np.tile(middle, (SLICE_POINTS, 1))
+        points[:, d] = grid
+        value, slope = predict_jet(model, points, 1)
+        near = _nearest(table, d, middle)
+        at = {n: float(v) for n, v in zip(table.inputs, middle, strict=True) if n != name}
+        for m, output in enumerate(table.outputs):
+            rows = near[table.known["value"][near, m]]
+            found.append(
+                report.Slice(
+                    input=name,
+                    output=output,
+                    at=at,
+                    grid=grid,
+                    value=value[:, m],
+                    slope=slope[:, m, d],
+                    points_x=table.x[rows, d],
+                    points_y=table.y["value"][rows, m],
+                    points_slope=_slopes(table, rows, m, d),
+                )
+            )
+    return sorted(found, key=lambda s: table.outputs.index(s.output))[:MOST_SLICES]
+
+
+def _nearest(table: Table, d: int, middle: ndarray) -> ndarray:
+    """Rows closest to the line through the middle along input d."""
+    scale = table.x.std(0)
+    away = (table.x - middle) / np.where(scale > 0, scale, 1.0)
+    away[:, d] = 0.0
+    return np.argsort(np.sum(away**2, axis=1), kind="stable")[:ROWS_NEAR_SLICE]
+
+
+def _slopes(table: Table, rows: ndarray, m: int, d: int) -> ndarray:
+    if "jacobian" not in table.y:
+        return np.full(len(rows), np.nan)
+    known = table.known["jacobian"][rows, m, d]
+    return np.where(known, table.y["jacobian"][rows, m, d], np.nan)
+
+
+def verdict(
+    shown: report.Evaluation,
+    metrics: Mapping[str, Mapping[str, float | None]],
+    values_only: Mapping[str, Mapping[str, float | None]] | None,
+) -> str:
+    """Says in one or two sentences how good a surrogate is.
+
+    Args:
+        shown: What the metrics are of.
+        metrics: RRMSE, R2 and maximum by name.
+        values_only: The same for the network fitted to values only.
+
+    Returns:
+        The sentences.
+    """
+    words = {0: "values", 1: "first derivatives", 2: "second derivatives"}
+    by_order: dict[int, list[str]] = {}
+    for name, numbers in metrics.items():
+        if numbers["rrmse"] is not None:
+            by_order.setdefault(shown.order(name), []).append(name)
+    errors = [
+        f"{words[order]} {_percent(max(metrics[n]['rrmse'] for n in names))}"  # pyright: ignore[reportArgumentType]
+        for order, names in by_order.items()
+    ]
+    text = f"Worst error on {len(shown.x)} {shown.kind}: {', '.join(errors)}."
+    if values_only is not None and len(by_order) > 1:
+        gains = [
+            f"{words[order]} {_gain(names, metrics, values_only)}"
+            for order, names in by_order.items()
+        ]
+        text += f" Training on derivatives made {', '.join(gains)} more accurate."
+    return text
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.2g} %"
+
+
+def _gain(names, metrics, values_only) -> str:
+    """Median over the names of how many times smaller the error became."""
+    ratios = [
+        values_only[n]["rrmse"] / metrics[n]["rrmse"] for n in names if metrics[n]["rrmse"]
+    ]
+    return f"{np.median(ratios):.1f} times" if ratios else "equally"

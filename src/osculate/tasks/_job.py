@@ -1,0 +1,149 @@
+"""The main job: from a table of values and derivatives to a surrogate."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from osculate import data, train
+from osculate.core import InputError
+
+from ._arms import fit_arms
+from ._folder import RunFolder
+from ._journal import Journal
+from ._load import load
+from ._page import describe
+from ._recipe import recipe_of, refuse_other
+from ._settings import Settings
+from ._surrogate import Surrogate, finish
+
+
+class DataWarning(UserWarning):
+    """Something about a table that its owner should know."""
+
+
+def surrogate(
+    table: Any,
+    *,
+    test: Any = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    resume: bool = False,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    width: int | None = None,
+    depth: int = 3,
+    activation: str = "tanh",
+    loss: str = "gaussian",
+    validation: float = 0.2,
+    budget: str = "5000steps",
+    seed: int = 0,
+    compare: bool = False,
+    strict: bool = False,
+    watch: Callable[[str, train.Progress], None] | None = None,
+) -> Surrogate:
+    """Fits a network to values and all derivatives that a table knows.
+
+    Inputs, outputs and derivatives are standardized consistently, so that nothing has
+    to be weighted by hand; missing cells do not count. A fifth of the rows is held out
+    to choose the number of steps and to measure; the fit is then repeated on all rows.
+
+    Args:
+        table: A path (CSV, NPZ, Parquet), a `data.Table`, a DataFrame, or a mapping of
+            columns. Arrays: `data.table(x, y, jacobian=..., hessian=...)`.
+        test: A separate table on which the shipped model is measured; without it the
+            figures are those of the held-out rows, before the repetition.
+        out: Folder of the run, saved while it goes; None keeps it in memory.
+        force: Replace the run in `out`.
+        resume: Continue the run in `out`; begin it if nothing is there.
+        inputs: Names of the input columns; by default those that derivative columns
+            differentiate by.
+        outputs: Names of the output columns; by default all others.
+        width: Size of the hidden layers; by default from the number of known numbers.
+        depth: Number of hidden layers.
+        activation: `tanh`, or another smooth activation of `nets.MLP`.
+        loss: `gaussian`.
+        validation: Share of the rows held out.
+        budget: `"5000steps"` (resumes bit by bit) or `"60s"`.
+        seed: Seed of the split and of the random weights.
+        compare: Also fit the same network to values only, with the same budget.
+        strict: Raise where derivative columns contradict the values.
+        watch: Called with the name of the fit and its progress after each chunk.
+
+    Returns:
+        The surrogate.
+
+    Raises:
+        InputError: If the table or a choice cannot be used; nothing is written then.
+    """
+    settings = Settings(
+        inputs=None if inputs is None else tuple(inputs),
+        outputs=None if outputs is None else tuple(outputs),
+        width=width,
+        depth=depth,
+        activation=activation,
+        loss=loss,
+        validation=validation,
+        budget=budget,
+        seed=seed,
+        compare=compare,
+        strict=strict,
+    )
+    fitted = data.read(table, inputs=settings.inputs, outputs=settings.outputs)
+    tested = None if test is None else _read_test(test, fitted)
+    notes = _suspicions(fitted, strict)
+    recipe = recipe_of(settings, fitted, tested)
+    run = None if out is None else _open(Path(out), recipe, force, resume)
+    if run is not None and run.finished:
+        return load(run.path)
+    journal = _journal(run, watch)
+    with jax.enable_x64(True):
+        arms = fit_arms(journal, settings, fitted)
+        found = describe(arms, settings, fitted, tested, recipe, notes, journal.seconds)
+    if run is not None:
+        finish(run, found)
+    return found
+
+
+def _read_test(test: Any, fitted: data.Table) -> data.Table:
+    """Reads a test table in the roles of the fitted one."""
+    return data.read(test, inputs=fitted.inputs, outputs=fitted.outputs)
+
+
+def _suspicions(table: data.Table, strict: bool) -> list[str]:
+    """Checks derivatives against differences of values; warns, or raises if strict."""
+    notes = [str(found) for found in data.check_derivatives(table)]
+    if notes and strict:
+        raise InputError(
+            "\n".join(
+                [
+                    f"{table.name}: derivative columns contradict the values.",
+                    *notes[:3],
+                    "Correct the columns, or drop --strict to fit them as they are.",
+                ]
+            )
+        )
+    for note in notes:
+        warnings.warn(f"{table.name}: {note}", DataWarning, stacklevel=3)
+    return notes
+
+
+def _open(path: Path, recipe: dict[str, Any], force: bool, resume: bool) -> RunFolder:
+    """Begins a run, or opens the one that is to be continued."""
+    if resume and (path / "manifest.json").exists():
+        run = RunFolder.open(path)
+        refuse_other(run.path, run.recipe, recipe)
+        return run
+    return RunFolder.create(path, recipe, force=force)
+
+
+def _journal(
+    run: RunFolder | None, watch: Callable[[str, train.Progress], None] | None
+) -> Journal:
+    if run is None:
+        return Journal(watch=watch)
+    return Journal(
+        state=run.read_state(), save=run.save_state, log=run.append_log, watch=watch
+    )

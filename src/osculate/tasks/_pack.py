@@ -1,0 +1,73 @@
+"""A surrogate as files and back: arrays beside a recipe, no class of the user's."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float64
+from numpy import ndarray
+
+from osculate import nets, report, store
+from osculate.core import Fixed
+
+CLASSES = (nets.MLP, nets.Standardized, nets.Named, Fixed)
+
+
+def pack_model(model: Any, low: ndarray, high: ndarray) -> bytes:
+    """Returns the bytes of `model.npz`: the model and the range of its data."""
+    return _pack_tree({"model": model, "low": low, "high": high})
+
+
+def unpack_model(content: bytes, path: Path) -> tuple[Any, ndarray, ndarray]:
+    """Returns the model, low and high; under x64."""
+    tree = _unpack_tree(content, path)
+    return tree["model"], tree["low"], tree["high"]
+
+
+def pack_page(page: report.Page) -> bytes:
+    """Returns the bytes of `evaluation.npz`: everything the report shows."""
+    return _pack_tree(dataclasses.asdict(page))
+
+
+def unpack_page(content: bytes, path: Path) -> report.Page:
+    """Returns the content of the report."""
+    tree = _unpack_tree(content, path)
+    evaluation = report.Evaluation(**tree.pop("evaluation"))
+    slices = [report.Slice(**s) for s in tree.pop("slices")]
+    return report.Page(evaluation=evaluation, slices=slices, **tree)
+
+
+def pack_history(histories: dict[str, Float64[ndarray, " S"]]) -> bytes:
+    """Returns the bytes of `history.npz`."""
+    return store.pack(histories, {})
+
+
+def pack_metrics(surrogate: Any) -> bytes:
+    """Returns the bytes of `metrics.json`."""
+    return store.render({"format": store.FORMAT, **summary(surrogate)})
+
+
+def summary(surrogate: Any) -> dict[str, Any]:
+    """Returns what `metrics.json` says: metrics, and how they were come by."""
+    stats = surrogate.result.stats
+    return {
+        "seconds": round(stats["seconds"], 3),
+        "seed": surrogate.settings.seed,
+        "rows": surrogate.recipe["data"]["rows"],
+        "measured_on": surrogate.page.evaluation.kind,
+        "metrics": surrogate.metrics,
+        "values_only": surrogate.values_only,
+        "optimizer": stats["optimizer"],
+        "status": surrogate.result.status.name,
+        "stats": stats,
+    }
+
+
+def _pack_tree(tree: Any) -> bytes:
+    recipe, arrays = store.encode(tree, CLASSES)
+    return store.pack(arrays, {"recipe": recipe})
+
+
+def _unpack_tree(content: bytes, path: Path) -> Any:
+    arrays, header = store.unpack(content, path)
+    return store.decode(header["recipe"], arrays, CLASSES, path)

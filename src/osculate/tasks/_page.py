@@ -1,0 +1,173 @@
+"""From finished fits to a surrogate with its metrics and the content of its report."""
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from numpy import ndarray
+
+from osculate import report
+from osculate.core import Status
+from osculate.data import Table
+
+from ._arms import Arms
+from ._evaluate import evaluation, slices, verdict
+from ._recipe import versions
+from ._settings import Settings
+from ._surrogate import Surrogate
+
+ROWS_SHOWN = 5000
+POOR = 0.3  # RRMSE of a value above which the verdict is called poor
+
+
+def describe(
+    arms: Arms,
+    settings: Settings,
+    table: Table,
+    test: Table | None,
+    recipe: dict[str, Any],
+    notes: list[str],
+    seconds: float,
+) -> Surrogate:
+    """Measures the fits and gathers everything that is told of them.
+
+    Args:
+        arms: The fits.
+        settings: The choices they were made with.
+        table: The rows they were fitted to.
+        test: The test table, if there is one.
+        recipe: What `run.json` says.
+        notes: What the reader must know.
+        seconds: Time used.
+
+    Returns:
+        The surrogate.
+    """
+    shown = _evaluation(arms, table, test)
+    metrics = report.metrics(shown.truth, shown.prediction)
+    values_only = shown.values_only and report.metrics(shown.truth, shown.values_only)
+    optimizer = "adam {} steps, lbfgs {} steps".format(*_steps(arms))
+    stats = {
+        **arms.main.final.stats,
+        "seconds": seconds,
+        "optimizer": optimizer,
+        "parameters": arms.parameters,
+    }
+    final = eqx.tree_at(lambda r: r.stats, arms.main.final, stats)
+    notes = [*notes, *_remarks(arms, metrics, test, table)]
+    page = report.Page(
+        title=f"{', '.join(table.outputs)} from {', '.join(table.inputs)}",
+        verdict=verdict(shown, metrics, values_only),
+        evaluation=_thinned(shown),
+        history=arms.main.history,
+        slices=slices(table, final.value),
+        facts=_facts(arms, settings, table, test, recipe, stats),
+        warnings=notes,
+        training_x=table.x[:ROWS_SHOWN],
+    )
+    return Surrogate(
+        result=final,
+        inputs=table.inputs,
+        outputs=table.outputs,
+        low=table.x.min(axis=0),
+        high=table.x.max(axis=0),
+        metrics=metrics,
+        values_only=values_only,
+        settings=settings,
+        page=page,
+        recipe=recipe,
+        histories=_histories(arms),
+    )
+
+
+def _evaluation(arms: Arms, table: Table, test: Table | None) -> report.Evaluation:
+    """Measures the shipped models on the test table, else the searches' on held-out."""
+    main, other = arms.main, arms.values_only
+    if test is not None:
+        values_only = None if other is None else other.final.value
+        return evaluation(test, "rows of the test table", main.final.value, values_only)
+    values_only = None if other is None else other.search.value
+    rows = table.rows(arms.held_out)
+    return evaluation(rows, "held-out rows", main.search.value, values_only)
+
+
+def _steps(arms: Arms) -> tuple[int, int]:
+    """Steps of Adam and of L-BFGS that the shipped model has seen."""
+    warm_up = arms.main.steps[0]
+    return warm_up, arms.main.final.stats["best_step"]
+
+
+def _remarks(arms: Arms, metrics: report.Metrics, test, table: Table) -> list[str]:
+    """What a careful reader should be told."""
+    found = []
+    if test is None:
+        found.append(
+            "The figures are those of the fit before it was repeated on all rows; only "
+            "a separate test table can measure the shipped model."
+        )
+    worst = max((metrics[o]["rrmse"] or 0.0 for o in table.outputs if o in metrics), default=0.0)
+    if worst > POOR:
+        found.append(
+            f"Poor: the error of a value reaches {100 * worst:.0f} % of its spread. "
+            "More rows, more derivatives or a larger budget may help."
+        )
+    for arm in (arms.main.search, arms.main.final):
+        if arm.status is Status.NOT_FINITE:
+            found.append(f"A fit ended early: {arm.status.value}.")
+    return found
+
+
+def _thinned(shown: report.Evaluation) -> report.Evaluation:
+    """Keeps at most so many rows for the figures; metrics are of all rows."""
+    n = len(shown.x)
+    if n <= ROWS_SHOWN:
+        return shown
+    index = np.sort(np.random.default_rng(0).permutation(n)[:ROWS_SHOWN])
+    take = lambda columns: {name: column[index] for name, column in columns.items()}
+    return report.Evaluation(
+        kind=shown.kind,
+        inputs=shown.inputs,
+        outputs=shown.outputs,
+        units=shown.units,
+        x=shown.x[index],
+        truth=take(shown.truth),
+        prediction=take(shown.prediction),
+        values_only=shown.values_only and take(shown.values_only),
+    )
+
+
+def _histories(arms: Arms) -> dict[str, ndarray]:
+    """Losses of every fit, by `fit/name`."""
+    fits = {"search": arms.main.history, "final": arms.main.final.history}
+    if arms.values_only is not None:
+        fits["values only"] = arms.values_only.history
+    return {f"{fit}/{n}": a for fit, columns in fits.items() for n, a in columns.items()}
+
+
+def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, str]]:
+    """Configuration, data, versions and timing, as text."""
+    outputs, inputs = ", ".join(table.outputs), ", ".join(table.inputs)
+    rows = {"table": f"{table.name}, {len(table)} rows", "digest": table.digest}
+    if test is not None:
+        rows |= {"test table": f"{test.name}, {len(test)} rows", "test digest": test.digest}
+    return {
+        "Configuration": {
+            "network": f"{arms.network}, {arms.parameters} parameters",
+            "optimizer": stats["optimizer"],
+            "budget": settings.budget,
+            "loss": settings.loss,
+            "held out": f"{int(arms.held_out.sum())} of {len(table)} rows",
+            "seed": str(settings.seed),
+        },
+        "Data": {
+            **rows,
+            "inputs": inputs,
+            "outputs": outputs,
+            "known": ", ".join(f"{int(k.sum())} {n}" for n, k in table.known.items()),
+        },
+        "Versions": dict(versions()) | {"system": recipe["machine"]["system"]},
+        "Timing": {
+            "fit": f"{stats['seconds']:.1f} s, compilation included",
+            "processors": str(recipe["machine"]["threads"]),
+        },
+    }

@@ -1,0 +1,190 @@
+"""The answer of the main job: a function with derivatives, and what it is worth."""
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import ArrayLike, Float64
+from numpy import ndarray
+
+from osculate import report
+from osculate.core import InputError, Result
+
+from ._folder import EVALUATION, HISTORY, METRICS, MODEL, REPORT, RunFolder
+from ._pack import pack_history, pack_metrics, pack_model, pack_page
+from ._predict import predict_jet
+from ._settings import Settings
+
+MARGIN = 0.1  # of the range of the data: further outside it, a prediction is a guess
+
+
+class OutsideDataWarning(UserWarning):
+    """A prediction was asked for far outside the data the surrogate was fitted to."""
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Surrogate:
+    """A differentiable stand-in for a table, in the table's units.
+
+    Arrays in and out are NumPy float64, whatever the caller's x64 setting. The JAX
+    function of one point behind them is `result.value`.
+
+    Attributes:
+        result: The fit of the shipped model: `value`, `objective`, `samples` (empty
+            after loading), `history`, `stats`, `status`.
+        inputs: Names of the D inputs.
+        outputs: Names of the M outputs.
+        low: Smallest value of each input in the data, `(D,)`.
+        high: Largest value of each input in the data, `(D,)`.
+        metrics: `{name: {"rrmse", "r2", "max"}}` on rows it was not fitted to.
+        values_only: The same for the same network fitted to values only, or None.
+        settings: The choices it was made with.
+        page: Content of the report.
+        recipe: What `run.json` says of the run.
+        histories: Losses of every fit of the job, by `fit/name`.
+    """
+
+    result: Result
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    low: Float64[ndarray, " D"]
+    high: Float64[ndarray, " D"]
+    metrics: report.Metrics
+    values_only: report.Metrics | None
+    settings: Settings
+    page: report.Page
+    recipe: dict[str, Any]
+    histories: dict[str, ndarray]
+
+    def predict(self, x: ArrayLike) -> Float64[ndarray, "N M"]:
+        """Returns the outputs at points `(N, D)`, each in its unit.
+
+        Args:
+            x: Points `(N, D)`, columns as in `inputs`.
+
+        Returns:
+            `(N, M)`, columns as in `outputs`. Points far outside the data are answered
+            with an `OutsideDataWarning`.
+
+        Raises:
+            InputError: If the shape is wrong or a number is not finite.
+        """
+        return self._jet(x, 0)[0]
+
+    def gradient(self, x: ArrayLike) -> Float64[ndarray, "N M D"]:
+        """Returns the first derivatives at points `(N, D)`.
+
+        Args:
+            x: Points `(N, D)`.
+
+        Returns:
+            `(N, M, D)`: output by input, in units of the output per unit of the input.
+
+        Raises:
+            InputError: As in `predict`.
+        """
+        return self._jet(x, 1)[1]
+
+    def hessian(self, x: ArrayLike) -> Float64[ndarray, "N M D D"]:
+        """Returns the second derivatives at points `(N, D)`.
+
+        Args:
+            x: Points `(N, D)`.
+
+        Returns:
+            `(N, M, D, D)`.
+
+        Raises:
+            InputError: As in `predict`.
+        """
+        return self._jet(x, 2)[2]
+
+    def jet(self, x: ArrayLike, order: int) -> tuple[Float64[ndarray, "N M ..."], ...]:
+        """Returns values and all derivatives up to an order, from one pass.
+
+        Args:
+            x: Points `(N, D)`.
+            order: Highest order of derivative.
+
+        Returns:
+            `(N, M)`, `(N, M, D)`, `(N, M, D, D)`, ...
+
+        Raises:
+            InputError: As in `predict`.
+        """
+        return self._jet(x, order)
+
+    def report(self, path: str | Path) -> Path:
+        """Writes the report as one HTML file without scripts or remote content.
+
+        Args:
+            path: The file, replaced if it exists.
+
+        Returns:
+            Its path.
+        """
+        path = Path(path)
+        path.write_text(report.html(self.page), encoding="utf-8")
+        return path
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Saves as a run folder, for `osculate.load` and the command line.
+
+        Args:
+            path: The folder; it must not exist, unless `force`.
+            force: Replace the run that is there.
+
+        Returns:
+            Its path.
+        """
+        run = RunFolder.create(Path(path), self.recipe, force=force)
+        finish(run, self)
+        return run.path
+
+    def _jet(self, x: ArrayLike, order: int) -> tuple[ndarray, ...]:
+        points = np.asarray(x, np.float64)
+        if points.ndim != 2 or points.shape[1] != len(self.inputs):
+            raise InputError(
+                f"`Surrogate`: points of shape {points.shape}; expected "
+                f"(N, {len(self.inputs)}), columns {', '.join(self.inputs)}.\n"
+                "Pass one row per point; x[None] for a single one."
+            )
+        if not np.isfinite(points).all():
+            row, column = np.argwhere(~np.isfinite(points))[0]
+            raise InputError(
+                f"`Surrogate`: {points[row, column]} in row {row}, column "
+                f"{self.inputs[column]!r}; expected finite numbers."
+            )
+        self._warn_outside(points)
+        return predict_jet(self.result.value, points, order)
+
+    def _warn_outside(self, points: Float64[ndarray, "N D"]) -> None:
+        margin = MARGIN * (self.high - self.low)
+        outside = (points < self.low - margin) | (points > self.high + margin)
+        if not outside.any():
+            return
+        d = int(outside.any(axis=0).argmax())
+        warnings.warn(
+            f"{int(outside.any(axis=1).sum())} of {len(points)} points lie far outside "
+            f"the data, for instance in {self.inputs[d]!r}, which was "
+            f"{self.low[d]:.6g} to {self.high[d]:.6g}: these predictions are guesses.",
+            OutsideDataWarning,
+            stacklevel=4,
+        )
+
+
+def finish(run: RunFolder, surrogate: Surrogate) -> None:
+    """Writes everything a finished run holds, the report included."""
+    run.write_files(
+        {
+            MODEL: pack_model(surrogate.result.value, surrogate.low, surrogate.high),
+            HISTORY: pack_history(surrogate.histories),
+            EVALUATION: pack_page(surrogate.page),
+            METRICS: pack_metrics(surrogate),
+            REPORT: report.html(surrogate.page).encode("utf-8"),
+        }
+    )
+    run.end()

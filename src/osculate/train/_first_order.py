@@ -1,0 +1,98 @@
+"""Any Optax method as an Optimizer, given as a recipe so that fits share compilations."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import PyTree
+
+from osculate.core import Objective, trainable
+
+from ._relaxed import relaxed
+
+
+class Recipe(eqx.Module):
+    """A function and its arguments, applied when traced.
+
+    Functions, integers and strings are part of the compiled program; floating-point
+    numbers are data, so that recipes that differ only in them share one compilation.
+    Arguments may be recipes themselves, as schedules are.
+    """
+
+    make: Callable[..., Any] = eqx.field(static=True)
+    args: tuple
+    kwargs: dict[str, Any]
+
+    def __init__(self, make: Callable[..., Any], *args: Any, **kwargs: Any):
+        """Keeps the function and its arguments; floats become arrays."""
+        self.make = make
+        self.args = tuple(map(_as_data, args))
+        self.kwargs = {name: _as_data(value) for name, value in kwargs.items()}
+
+    def build(self) -> Any:
+        """Calls the function, nested recipes first."""
+        kwargs = {name: _built(value) for name, value in self.kwargs.items()}
+        return self.make(*map(_built, self.args), **kwargs)
+
+
+def _as_data(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, float) else value
+
+
+def _built(value: Any) -> Any:
+    return value.build() if isinstance(value, Recipe) else value
+
+
+class FirstOrder(eqx.Module):
+    """An Optax gradient transformation as an Optimizer.
+
+    Attributes:
+        recipe: Makes the transformation.
+    """
+
+    recipe: Recipe
+
+    def init(
+        self, objective: Objective, model: PyTree[Any], samples: Any
+    ) -> PyTree[Any]:
+        """Returns the Optax state for the trained arrays of the model."""
+        theta, _ = trainable(model)
+        return self.recipe.build().init(theta)
+
+    def step(
+        self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]
+    ) -> tuple[PyTree[Any], PyTree[Any], dict]:
+        """Takes one step along the transformed gradient."""
+        theta, build = trainable(model)
+        gradient = jax.grad(lambda theta: objective(build(theta), samples)[0])(theta)
+        with relaxed():
+            updates, state = self.recipe.build().update(gradient, state, theta)
+            theta = optax.apply_updates(theta, updates)
+        return build(theta), state, {}
+
+    def moved(
+        self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]
+    ) -> PyTree[Any]:
+        """Returns the state unchanged: it holds nothing of the old points' values."""
+        return state
+
+
+def first_order(make: Callable[..., Any], *args: Any, **kwargs: Any) -> FirstOrder:
+    """Returns an Optimizer from an Optax method and its arguments.
+
+    `first_order(optax.adam, 1e-3)` rather than `optax.adam(1e-3)`: the latter is fresh
+    functions at every call, hence one compilation per fit.
+
+    Args:
+        make: A function that returns an `optax.GradientTransformation`.
+        *args: Its arguments; floats are data, everything else is compiled in. A schedule
+            is a `Recipe(optax.cosine_decay_schedule, 1e-2, 1000)`.
+        **kwargs: Its keyword arguments.
+
+    Returns:
+        An Optimizer for `fit`.
+    """
+    return FirstOrder(Recipe(make, *args, **kwargs))

@@ -1,0 +1,233 @@
+"""Fit an Objective with any Optimizer."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from osculate.core import (
+    FitError,
+    Objective,
+    Optimizer,
+    Result,
+    Sampler,
+    Samples,
+    Status,
+)
+
+from ._loop import Progress, loop
+
+
+class Snapshot(eqx.Module):
+    """Everything a fit needs to continue, as arrays.
+
+    Attributes:
+        model: The current iterate.
+        state: The optimizer's.
+        samples: The current samples where a sampler changes them, else None.
+        best: The iterate with the lowest validation loss, the current one without.
+        best_loss: Its validation loss; NaN without validation.
+        best_step: The step at which it was reached.
+    """
+
+    model: PyTree[Any]
+    state: PyTree[Any]
+    samples: PyTree[Any]
+    best: PyTree[Any]
+    best_loss: Array
+    best_step: Array
+
+
+class _Step(eqx.Module):
+    """One step: new samples where they are due, then the optimizer."""
+
+    objective: Objective
+    samples: PyTree[Any]
+    optimizer: Any
+    sampler: Any
+    key: PyTree[Any]
+    sample_every: int = eqx.field(static=True)
+
+    def __call__(self, now: Snapshot, k: Array) -> Snapshot:
+        samples, state = self.samples, now.state
+        if self.sampler is not None:
+            due = k % self.sample_every == 0
+            samples, state = jax.lax.cond(
+                due, self._resample, lambda now, k: (now.samples, now.state), now, k
+            )
+        model, state, _ = self.optimizer.step(
+            self.objective, now.model, samples, state
+        )
+        kept = None if self.sampler is None else samples
+        return Snapshot(model, state, kept, now.best, now.best_loss, now.best_step)
+
+    def _resample(self, now: Snapshot, k: Array):
+        key = jr.fold_in(self.key, k)
+        samples = self.sampler(self.objective, now.model, now.samples, key)
+        state = self.optimizer.moved(self.objective, now.model, samples, now.state)
+        return samples, state
+
+
+class _Measure(eqx.Module):
+    """The loss and its parts at the end of a chunk; keeps the best iterate."""
+
+    objective: Objective
+    samples: PyTree[Any]
+    validation: PyTree[Any]
+
+    def __call__(self, now: Snapshot, k: Array) -> tuple[Snapshot, dict[str, Array]]:
+        samples = self.samples if now.samples is None else now.samples
+        loss, parts = self.objective(now.model, samples)
+        numbers = {"loss": loss, **parts}
+        if self.validation is None:
+            better, held_out = jnp.isfinite(loss), now.best_loss
+        else:
+            held_out, _ = self.objective(now.model, self.validation)
+            better = jnp.isfinite(loss) & ~(held_out >= now.best_loss)
+            numbers["validation"] = held_out
+        choose = functools.partial(jnp.where, better)
+        best = jax.tree.map(
+            lambda new, old: choose(new, old) if eqx.is_array(new) else new,
+            now.model,
+            now.best,
+        )
+        best_loss = choose(held_out, now.best_loss)
+        best_step = choose(k, now.best_step)
+        return (
+            Snapshot(now.model, now.state, now.samples, best, best_loss, best_step),
+            numbers,
+        )
+
+
+def start(
+    objective: Objective,
+    model: PyTree[Any],
+    samples: Mapping[str, Samples],
+    optimizer: Optimizer,
+    *,
+    sampler: Sampler | None = None,
+) -> Snapshot:
+    """Returns the snapshot before the first step of `fit` with these arguments.
+
+    Its tree is that of every later snapshot, so that saved arrays can be put back.
+
+    Args:
+        objective: As for `fit`.
+        model: As for `fit`.
+        samples: As for `fit`.
+        optimizer: As for `fit`.
+        sampler: As for `fit`.
+
+    Returns:
+        The snapshot.
+    """
+    state = _init(optimizer, objective, model, samples)
+    kept = None if sampler is None else dict(samples)
+    nothing, zero = jnp.asarray(jnp.nan), jnp.asarray(0, jnp.int32)
+    return Snapshot(model, state, kept, model, nothing, zero)
+
+
+@eqx.filter_jit
+def _init(optimizer, objective, model, samples):
+    return optimizer.init(objective, model, samples)
+
+
+def fit(
+    objective: Objective,
+    model: PyTree[Any],
+    samples: Mapping[str, Samples],
+    optimizer: Optimizer,
+    *,
+    steps: int | None = None,
+    seconds: float | None = None,
+    target: float | None = None,
+    sampler: Sampler | None = None,
+    sample_every: int = 1,
+    every: int = 100,
+    validation: Mapping[str, Samples] | None = None,
+    patience: int | None = None,
+    key: PRNGKeyArray | None = None,
+    resume: tuple[Snapshot, dict[str, np.ndarray]] | None = None,
+    watch: Sequence[Callable[[Progress], Status | None]] = (),
+    throw: bool = False,
+) -> Result:
+    """Minimizes an objective over the trained arrays of a model.
+
+    Steps run in compiled chunks of `every`; fits whose arguments differ only in the
+    values of arrays share one compilation. A fit that is resumed from a snapshot with
+    its history ends with the same bits as one that was never interrupted (same
+    machine, threads and versions; budgets in steps).
+
+    Args:
+        objective: What is wanted.
+        model: The starting point, any pytree.
+        samples: Samples by label of the objective.
+        optimizer: `first_order(optax.adam, 1e-3)`, `lbfgs()`, or any Optimizer.
+        steps: Number of steps.
+        seconds: Time limit, compilation included; looked at every chunk.
+        target: End when the loss is at or below this.
+        sampler: Draws new samples of the same shapes every `sample_every` steps.
+        sample_every: See `sampler`.
+        every: Steps per compiled chunk; losses are recorded at its end.
+        validation: Samples on which the best iterate is chosen.
+        patience: End when the best iterate is this many steps old.
+        key: Key of the sampler.
+        resume: A snapshot and the history that led to it.
+        watch: Called with a `Progress` after each chunk, whose carry is the snapshot.
+        throw: Raise where the loss became infinite or NaN.
+
+    Returns:
+        The iterate best on `validation` (the last finite one without), with history.
+
+    Raises:
+        ValueError: If a sampler has no key, or nothing limits the fit.
+        FitError: If `throw` and the loss became infinite or NaN.
+    """
+    if sampler is not None and key is None:
+        raise ValueError("`fit`: a sampler needs randomness. Pass key=jax.random.key(0).")
+    samples = dict(samples)
+    snapshot, history = resume or (
+        start(objective, model, samples, optimizer, sampler=sampler),
+        {},
+    )
+    watchers = [*watch]
+    if target is not None:
+        watchers.append(functools.partial(_reached, target))
+    if patience is not None:
+        watchers.append(functools.partial(_stale, patience))
+    done = loop(
+        _Step(objective, samples, optimizer, sampler, key, sample_every),
+        _Measure(objective, samples, None if validation is None else dict(validation)),
+        snapshot,
+        steps=steps,
+        seconds=seconds,
+        every=every,
+        begin=int(history["step"][-1]) if history else 0,
+        history=history,
+        watch=watchers,
+    )
+    if throw and done.status is Status.NOT_FINITE:
+        raise FitError(f"`fit`: {done.status.value}.")
+    last: Snapshot = done.carry
+    stats = {
+        "steps": done.steps,
+        "best_step": int(last.best_step),
+        "seconds": done.seconds,
+    }
+    end = samples if last.samples is None else last.samples
+    return Result(last.best, objective, end, done.history, stats, done.status)
+
+
+def _reached(target: float, now: Progress) -> Status | None:
+    return Status.TARGET if now.record["loss"] <= target else None
+
+
+def _stale(patience: int, now: Progress) -> Status | None:
+    age = now.step - int(now.carry.best_step)
+    return Status.STOPPED if age >= patience else None

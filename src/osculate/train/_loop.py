@@ -1,0 +1,140 @@
+"""The one loop: compiled chunks of steps, history, budgets; it knows no objective."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from osculate.core import Status
+
+
+class Progress(NamedTuple):
+    """Where a loop stands at the end of a chunk.
+
+    Attributes:
+        step: Steps taken, those before a resumption included.
+        steps: Steps in all, or None where only time limits them.
+        carry: What the step carries: everything needed to continue.
+        record: The newest line of the history.
+        history: All lines by name.
+        seconds: Since this call began.
+    """
+
+    step: int
+    steps: int | None
+    carry: PyTree[Any]
+    record: dict[str, float]
+    history: dict[str, np.ndarray]
+    seconds: float
+
+
+class Done(NamedTuple):
+    """What a loop leaves."""
+
+    carry: PyTree[Any]
+    history: dict[str, np.ndarray]
+    status: Status
+    steps: int
+    seconds: float
+
+
+def loop(
+    step: Callable[[PyTree[Any], Array], PyTree[Any]],
+    measure: Callable[[PyTree[Any], Array], tuple[PyTree[Any], dict[str, Array]]],
+    carry: PyTree[Any],
+    *,
+    steps: int | None = None,
+    seconds: float | None = None,
+    every: int = 100,
+    begin: int = 0,
+    history: dict[str, np.ndarray] | None = None,
+    watch: Sequence[Callable[[Progress], Status | None]] = (),
+) -> Done:
+    """Repeats a step in compiled chunks until a budget or a watcher ends it.
+
+    Two calls whose `step` and `measure` are equal up to the values of their arrays
+    share one compilation: make them `eqx.Module`s, not fresh closures.
+
+    Args:
+        step: `(carry, k) -> carry`, traced; k counts from 0.
+        measure: `(carry, k) -> (carry, numbers)`, traced, before the first step and at
+            the end of each chunk; its numbers become a line of the history, and the
+            loop ends where `"loss"` among them is not finite.
+        carry: Any pytree of arrays.
+        steps: Number of steps in all, those before `begin` included.
+        seconds: Time limit, compilation included; looked at between chunks.
+        every: Steps per chunk.
+        begin: Steps already taken, when a loop is resumed at the end of a chunk.
+        history: The lines written before `begin`.
+        watch: Called in turn after each chunk: show progress, save, stop early.
+
+    Returns:
+        The last carry, the history, why the loop ended, steps and seconds.
+
+    Raises:
+        ValueError: If neither steps nor seconds limit the loop.
+    """
+    if steps is None and seconds is None:
+        raise ValueError("`loop`: no limit. Pass steps= or seconds=.")
+    started, k = time.perf_counter(), begin
+    lines = {name: list(column) for name, column in (history or {}).items()}
+    status = Status.DONE
+    while steps is None or k < steps or not lines:
+        if seconds is not None and lines and time.perf_counter() - started >= seconds:
+            status = Status.OUT_OF_TIME
+            break
+        # The first line, at step 0, is measured before any step.
+        count = every if lines else 0
+        count = count if steps is None else min(count, steps - k)
+        carry, numbers = _chunk(step, measure, carry, k, count)
+        k += count
+        record = {"step": k, **{name: float(v) for name, v in numbers.items()}}
+        for name, value in record.items():
+            lines.setdefault(name, []).append(value)
+        now = Progress(
+            k, steps, carry, record, _columns(lines), time.perf_counter() - started
+        )
+        ended = _first_status(now, [_check_finite, *watch])
+        if ended is not None:
+            status = ended
+            break
+    return Done(carry, _columns(lines), status, k, time.perf_counter() - started)
+
+
+def _first_status(
+    now: Progress, watch: Sequence[Callable[[Progress], Status | None]]
+) -> Status | None:
+    """Asks every watcher, and returns the first answer that ends the loop."""
+    answers = [look(now) for look in watch]
+    return next((a for a in answers if a is not None), None)
+
+
+def _check_finite(now: Progress) -> Status | None:
+    return None if np.isfinite(now.record["loss"]) else Status.NOT_FINITE
+
+
+def _columns(lines: dict[str, list[float]]) -> dict[str, np.ndarray]:
+    return {
+        name: np.asarray(column, int if name == "step" else float)
+        for name, column in lines.items()
+    }
+
+
+def _chunk(step, measure, carry, start: int, count: int):
+    """Takes `count` steps in one compiled call; counts are data, not compiled in."""
+    return _compiled_chunk(step, measure, carry, np.int32(start), np.int32(count))
+
+
+@eqx.filter_jit
+def _compiled_chunk(step, measure, carry, start, count):
+    end = start + count
+    # Only arrays travel through the compiled loop.
+    dynamic, static = eqx.partition(carry, eqx.is_array)
+    body = lambda k, d: eqx.filter(step(eqx.combine(d, static), k), eqx.is_array)
+    dynamic = jax.lax.fori_loop(jnp.asarray(start), jnp.asarray(end), body, dynamic)
+    return measure(eqx.combine(dynamic, static), end)
