@@ -1,5 +1,6 @@
 """From words to an exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
 
+import argparse
 import os
 import sys
 import traceback
@@ -18,10 +19,18 @@ def main(words: list[str] | None = None) -> int:
         The exit code.
     """
     options = parse(words)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Runs the command and turns what it raises into words and an exit code."""
     # A command's code and what it needs are imported when it runs: --help is instant.
     from . import _commands
 
-    warnings.showwarning = _show_warning
     try:
         return _commands.RUN[options.command](options)
     except _commands.BAD_INPUT as error:

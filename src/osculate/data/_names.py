@@ -22,7 +22,7 @@ class DerivativeName(NamedTuple):
 
     print: str
     slash: str
-    index: tuple[int, ...]
+    entry: tuple[int, ...]
 
 
 def slash_name(output: str, inputs: Sequence[str]) -> str:
@@ -43,7 +43,7 @@ def _print_name(output: str, inputs: Sequence[str], joint: str) -> str:
     return f"{output}_{joint.join(inputs)}" if inputs else output
 
 
-def _entries(num_outputs: int, num_inputs: int, order: int) -> Iterator[tuple]:
+def _entries(num_outputs: int, num_inputs: int, order: int) -> Iterator[tuple[int, ...]]:
     for m in range(num_outputs):
         for below in itertools.combinations_with_replacement(range(num_inputs), order):
             yield (m, *below)

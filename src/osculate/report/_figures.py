@@ -102,7 +102,9 @@ def error_maps(evaluation: Evaluation, training_x: np.ndarray) -> ErrorMaps:
                 errors[label] = error
     left_out = max(len(errors) - MOST_MAPS, 0)
     errors = dict(list(errors.items())[:MOST_MAPS])
-    tail = f" {left_out} further panels are left out." if left_out else ""
+    tail = " Crowded panels show part of the rows, the largest errors among them."
+    tail = tail if len(evaluation.x) > 300 else ""
+    tail += f" {left_out} further panels are left out." if left_out else ""
     if not errors or not evaluation.inputs:
         return ErrorMaps([], "Nothing is known to compare with.")
     if len(evaluation.inputs) == 1:
@@ -163,10 +165,10 @@ def _errors_over_line(
     def over(error: np.ndarray, alt: str) -> str:
         def plot(axes: Axes) -> None:
             axes.set_xlim(*limits(x, training_x[:, 0]))
-            # The axis is drawn in exponents, so that a grid of paper cells is even.
             log_y(axes, 10.0 ** (floor - 0.4), 10.0**top)
             shown = np.fmax(error, 10.0**floor)
-            dots(axes, x, shown, color="c0", width=2.4)
+            keep = distinct(axes, x, shown, most=800, weight=shown)
+            dots(axes, x[keep], shown[keep], color="c0", width=2.4)
             rug = np.unique(training_x[:, 0])
             rug = rug[np.linspace(0, len(rug) - 1, min(len(rug), 300)).astype(int)]
             base = np.full(len(rug), 10.0 ** (floor - 0.4))

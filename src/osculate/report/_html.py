@@ -296,6 +296,8 @@ def _parity(evaluation: Evaluation, ours: Metrics) -> str:
             f" {_plural(len(names) - len(shown), 'further derivative')} of "
             f"{len(names)} quantities left out; the table has them all."
         )
+    if len(evaluation.x) > 200:
+        text += " Crowded panels show part of the rows, the largest errors among them."
     key = [("c0", "", "this surrogate")]
     if evaluation.values_only is not None:
         key.append(("faint", "", "trained on values only (within the panel)"))

@@ -1,0 +1,209 @@
+"""The answer: accuracy, derivatives, manners at the door, x64, warnings."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from smooth import QUICK, truth
+
+import osculate
+from osculate import core, data, tasks
+
+
+def test_values_and_derivatives_agree_with_the_truth(quick):
+    x = np.random.default_rng(1).uniform(-0.9, 0.9, (200, 2))
+    y, J, _ = truth(x)
+    # 300 steps on 40 points: far from converged, but 1 % is certain (0.1 % typical).
+    assert np.abs(quick.predict(x) - y).max() < 0.01 * y.std()
+    assert np.abs(quick.gradient(x) - J).max() < 0.05 * J.std()
+
+
+def test_gradient_and_hessian_are_those_of_predict(quick):
+    x, h = np.random.default_rng(2).uniform(-0.9, 0.9, (5, 2)), 1e-5
+    J, H = quick.gradient(x), quick.hessian(x)
+    for d in range(2):
+        e = h * np.eye(2)[d]
+        central = (quick.predict(x + e) - quick.predict(x - e)) / (2 * h)
+        np.testing.assert_allclose(J[:, :, d], central, atol=1e-8)
+        central = (quick.gradient(x + e) - quick.gradient(x - e)) / (2 * h)
+        np.testing.assert_allclose(H[..., d], central, atol=1e-8)
+    assert np.array_equal(H, np.swapaxes(H, -1, -2))
+
+
+def test_arrays_are_float64_and_the_shapes_are_named(quick):
+    x = np.zeros((3, 2), np.float32)
+    for array, shape in (
+        (quick.predict(x), (3, 2)),
+        (quick.gradient(x), (3, 2, 2)),
+        (quick.hessian(x), (3, 2, 2, 2)),
+    ):
+        assert isinstance(array, np.ndarray)
+        assert array.dtype == np.float64
+        assert array.shape == shape
+
+
+def test_the_callers_x64_setting_changes_nothing(quick, table):
+    x = np.random.default_rng(3).uniform(-1, 1, (7, 2))
+    with jax.enable_x64(True):
+        on = quick.hessian(x)
+        fitted_on = tasks.surrogate(table, **QUICK).predict(x)
+    with jax.enable_x64(False):
+        off = quick.hessian(x)
+        fitted_off = tasks.surrogate(table, **QUICK).predict(x)
+        assert jnp.ones(1).dtype == jnp.float32
+    assert np.array_equal(on, off)
+    assert np.array_equal(fitted_on, fitted_off)
+
+
+def test_prediction_does_not_depend_on_the_other_rows(quick):
+    x = np.random.default_rng(4).uniform(-1, 1, (9, 2))
+    alone = np.concatenate([quick.predict(row[None]) for row in x])
+    np.testing.assert_allclose(alone, quick.predict(x), rtol=0, atol=1e-13)
+
+
+def test_the_function_of_one_point_composes_in_jax(quick):
+    u = quick.result.value
+    x = jnp.array([0.2, 0.3])
+    grad_f = jax.jit(jax.grad(lambda p: u(p)["f"]))(x)
+    np.testing.assert_allclose(grad_f, quick.gradient(x[None])[0, 0], atol=1e-12)
+    assert list(u(x)) == ["f", "g"]
+
+
+def test_the_same_seed_gives_the_same_bits(quick, table):
+    x = np.zeros((1, 2))
+    again = tasks.surrogate(table, **QUICK, compare=True)
+    other = tasks.surrogate(table, **QUICK, seed=1)
+    assert np.array_equal(again.predict(x), quick.predict(x))
+    assert not np.array_equal(other.predict(x), quick.predict(x))
+
+
+def test_far_outside_the_data_it_warns(quick):
+    assert quick.predict(np.array([[1.05, 0.0]])).shape == (1, 2)
+    with pytest.warns(tasks.OutsideDataWarning, match="1 of 2 points .* in 'b'"):
+        quick.predict(np.array([[0.0, 0.0], [0.0, 2.0]]))
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.zeros(2), r"shape \(2,\); expected \(N, 2\), columns a, b"),
+        (np.zeros((3, 3)), r"shape \(3, 3\); expected \(N, 2\)"),
+        (np.array([[0.0, np.nan]]), "nan in row 0, column 'b'"),
+    ],
+)
+def test_points_that_cannot_be_used_are_named(quick, points, message):
+    with pytest.raises(core.InputError, match=message):
+        quick.predict(points)
+
+
+def test_values_only_are_compared_on_the_same_rows(quick):
+    assert list(quick.metrics) == ["f", "g", "f_a", "f_b", "g_a", "g_b"]
+    assert list(quick.values_only) == list(quick.metrics)
+    assert quick.metrics["f_a"]["rrmse"] < quick.values_only["f_a"]["rrmse"]
+
+
+def test_a_test_table_measures_the_shipped_model(table):
+    x = np.random.default_rng(5).uniform(-0.9, 0.9, (30, 2))
+    y, J, _ = truth(x)
+    test = data.table(x, y, jacobian=J, inputs=("a", "b"), outputs=("f", "g"))
+    found = tasks.surrogate(table, test=test, **QUICK)
+    error = np.sqrt(np.mean((found.predict(x) - y) ** 2, 0)) / y.std(0)
+    np.testing.assert_allclose(
+        [found.metrics["f"]["rrmse"], found.metrics["g"]["rrmse"]], error, rtol=1e-9
+    )
+    assert "test table" in found.page.verdict
+    assert not any("separate test table" in note for note in found.page.warnings)
+
+
+def test_missing_cells_do_not_count(points):
+    y, J, _ = truth(points)
+    wrong, holes = J.copy(), J.copy()
+    wrong[::3, 0, 1], holes[::3, 0, 1] = 1e6, np.nan
+    # What stands in a missing cell cannot matter: fit with holes, compare to a fit in
+    # which the column is right everywhere; both know f_b well.
+    table = data.table(points, y, jacobian=holes, inputs=("a", "b"), outputs=("f", "g"))
+    found = tasks.surrogate(table, **QUICK)
+    assert int(table.known["jacobian"].sum()) == J.size - len(J[::3])
+    x = np.random.default_rng(6).uniform(-0.9, 0.9, (50, 2))
+    assert np.abs(found.gradient(x) - truth(x)[1]).max() < 0.1
+
+
+def test_second_derivatives_are_fitted(points):
+    y, J, H = truth(points)
+    table = data.table(points, y, jacobian=J, hessian=H)
+    found = tasks.surrogate(table, **QUICK)
+    assert "fit.hessian" in found.page.history
+    assert set(found.metrics) >= {"y1", "y1_x1", "y1_x1_x2"}
+    assert found.metrics["y2_x2_x2"]["rrmse"] < 0.1
+
+
+def test_values_alone_are_fitted_too(points):
+    table = data.table(points, truth(points)[0][:, :1], outputs=("f",))
+    found = tasks.surrogate(table, compare=True, **QUICK)
+    assert found.values_only is None
+    assert list(found.metrics) == ["f"]
+
+
+def test_a_budget_in_seconds_ends_in_time(table):
+    found = tasks.surrogate(table, width=8, budget="3s", compare=True)
+    # Between chunks only: one chunk of compilation may come on top.
+    assert found.result.stats["seconds"] < 3 + 8
+    assert np.isfinite(found.metrics["f"]["rrmse"])
+
+
+def test_many_rows_take_minibatches_first(monkeypatch, table):
+    monkeypatch.setattr("osculate.tasks._arm.FULL_BATCH", 32)
+    monkeypatch.setattr("osculate.tasks._arm.BATCH", 16)
+    found = tasks.surrogate(table, **QUICK)
+    assert found.metrics["f"]["rrmse"] < 0.1
+
+
+def test_report_is_one_page(quick, tmp_path):
+    page = quick.report(tmp_path / "f.html").read_text(encoding="utf-8")
+    assert quick.page.verdict.split(".")[0] in page
+    assert "<script" not in page
+
+
+def test_a_fresh_process_loads_a_run_with_one_call(quick, tmp_path):
+    quick.save(tmp_path / "run")
+    code = (
+        "import sys, numpy as np, osculate\n"
+        "s = osculate.load(sys.argv[1])\n"
+        "print(repr(s.gradient(np.array([[0.1, 0.2]])).tolist()))\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "run"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert np.array_equal(
+        np.array(eval(printed)),  # noqa: S307
+        quick.gradient(np.array([[0.1, 0.2]])),
+    )
+
+
+def test_loading_gives_back_what_was_saved(quick, tmp_path):
+    loaded = osculate.load(quick.save(tmp_path / "run"))
+    assert loaded.metrics == quick.metrics
+    assert list(loaded.metrics) == list(quick.metrics)
+    assert loaded.values_only == quick.values_only
+    assert loaded.settings == quick.settings
+    assert loaded.result.status is quick.result.status
+    assert np.array_equal(loaded.low, quick.low)
+    for name, column in quick.result.history.items():
+        assert np.array_equal(loaded.result.history[name], column)
+    samples = {
+        "fit": core.Samples(
+            jnp.zeros((1, 2)), {"value": jnp.zeros((1, 2)), "jacobian": jnp.zeros((1, 2, 2))}
+        )
+    }
+    both = [r.objective(r.value, samples)[0] for r in (loaded.result, quick.result)]
+    assert both[0] == both[1]
+    (tmp_path / "a.html").write_text(osculate.report.html(loaded.page))
+    assert (tmp_path / "a.html").read_bytes() == quick.report(
+        tmp_path / "b.html"
+    ).read_bytes()
