@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from osculate import data
 from osculate.core import InputError
@@ -145,10 +144,10 @@ def test_without_derivatives_outputs_are_needed():
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("dh/dTT", "no column 'TT' Did you mean 'T'"),
-        ("drhoo/dT", "no column 'rhoo' Did you mean 'rho'"),
+        ("dh/dTT", "no column 'TT'. Did you mean 'T'"),
+        ("drhoo/dT", "no column 'rhoo'. Did you mean 'rho'"),
         ("dh_dTT", "no column 'TT'"),
-        ("d2h/dTdpp", "no column 'pp' Did you mean 'p'"),
+        ("d2h/dTdpp", "no column 'pp'. Did you mean 'p'"),
     ],
 )
 def test_unknown_derivative(name, hint):

@@ -60,9 +60,11 @@ def test_missing_cells(tmp_path, column, cell):
 def test_csv_as_other_programs_write_it(tmp_path):
     plain = data.read(write(tmp_path, HEADER, *ROWS))
     text = "\ufeff" + HEADER.replace(",", " , ") + "\r\n\r\n" + "\r\n".join(ROWS)
-    quoted = ['"T [K]","p [MPa]","h, or so [kJ/kg]",dh/dT,dh/dp', '"1",5,10,1,2']
+    quoted = ['"T [K]","p [MPa]","h, or so [kJ/kg]","dh, or so/dT",x', '"1",5,10,1,2']
     path = tmp_path / "other.csv"
     path.write_bytes(text.encode())
+    assert data.read(path).digest == plain.digest
+    path.write_bytes("\r".join([HEADER, *ROWS]).encode())
     assert data.read(path).digest == plain.digest
     path = write(tmp_path, *quoted, *ROWS[1:], name="quoted.csv")
     table = data.read(path, inputs=["T", "p"], outputs=["h, or so"])
@@ -251,7 +253,8 @@ def test_faults_of_mappings():
     assert "4 rows in 'T' and 3 in 'h'" in message({"T": range(4), "h": range(3)})
     assert "shape (4, 1)" in message({"T": np.zeros((4, 1))})
     assert "no columns" in message({})
-    assert "got int; expected a path" in message(3)
+    with pytest.raises(InputError, match="got ndarray; expected a path"):
+        data._read._open(np.zeros(3))
 
 
 def damaged(path, cut):

@@ -69,7 +69,14 @@ class Term(eqx.Module):
 
 
 def _pick(choice: Any, name: str) -> Any:
-    return choice[name] if isinstance(choice, Mapping) else choice
+    if not isinstance(choice, Mapping):
+        return choice
+    if name not in choice:
+        raise ValueError(
+            f"`Term`: the probe returns {name!r}, for which there is no loss or weight; "
+            f"there are {list(choice)}. Add it to the dictionary."
+        )
+    return choice[name]
 
 
 def _target(y: PyTree[Any], name: str) -> Any:

@@ -112,7 +112,7 @@ def _numbers(text: str, first: int, width: int) -> np.ndarray | None:
     """Returns all cells at once where each is a number, else `None`."""
     try:
         numbers = np.loadtxt(
-            io.StringIO(text),
+            io.StringIO(text, newline=None),  # any line ending
             delimiter=",",
             skiprows=first,
             comments=None,

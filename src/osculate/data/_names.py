@@ -43,9 +43,10 @@ def _print_name(output: str, inputs: Sequence[str], joint: str) -> str:
     return f"{output}_{joint.join(inputs)}" if inputs else output
 
 
-def _entries(num_outputs: int, num_inputs: int, order: int) -> Iterator[tuple[int, ...]]:
-    for m in range(num_outputs):
-        for below in itertools.combinations_with_replacement(range(num_inputs), order):
+def _entries(M: int, D: int, order: int) -> Iterator[tuple[int, ...]]:
+    """Yields (m, d, e, ...) with d <= e <= ... for every partial of one order."""
+    for m in range(M):
+        for below in itertools.combinations_with_replacement(range(D), order):
             yield (m, *below)
 
 

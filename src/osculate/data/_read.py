@@ -149,7 +149,7 @@ def _name(source: object) -> str:
     return f"<{type(source).__name__}>"
 
 
-def _open(source: Source) -> Columns | dict[str, np.ndarray]:
+def _open(source: Any) -> Columns | dict[str, np.ndarray]:
     """Returns the columns of a source, or the arrays of an NPZ file laid out so."""
     if isinstance(source, str | os.PathLike):
         path = find_file(Path(source))

@@ -177,7 +177,7 @@ def _unknown(name: str, plain: set[str], source: str) -> InputError:
     hints = {did_you_mean(part, sorted(plain)) for part in strange}
     return InputError(
         f"{source}: column {name!r} is a derivative, but there is no column "
-        f"{' or '.join(map(repr, strange))}{''.join(sorted(hints))}\n"
+        f"{' or '.join(map(repr, strange))}.{''.join(sorted(hints))}\n"
         f"Expected d<y>/d<x>, d2<y>/d<x>2 or d2<y>/d<x1>d<x2> of "
         f"{listed(sorted(plain))}.\n"
         "Rename the column, or add the one it is a derivative of."

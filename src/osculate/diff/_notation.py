@@ -45,12 +45,17 @@ def read(name: str, *, fields: Sequence[str], over: Sequence[str]) -> Partial:
         return Partial(name, name, (0,) * len(over))
     field, _, tail = name.rpartition("_")
     readings = set(_spellings(tail, over)) if field in fields and tail else set()
-    if len(readings) != 1:
-        what = "can be read in more than one way" if readings else "is not known"
+    if len(readings) > 1:
+        both = " or ".join(_printed(field, orders, over) for orders in sorted(readings))
         raise ValueError(
-            f"`partials`: {name!r} {what}; fields are {list(fields)}, coordinates "
+            f"`partials`: {name!r} can be read in more than one way: as {both}. "
+            "Rename a coordinate."
+        )
+    if not readings:
+        raise ValueError(
+            f"`partials`: {name!r} is not known; fields are {list(fields)}, coordinates "
             f"{list(over)}. Write FIELD_COORDINATES, for instance "
-            f"{fields[0] + '_' + over[0]!r}."
+            f"{'_'.join([*fields[:1], *over[:1]])!r}."
         )
     return Partial(name, field, readings.pop())
 
@@ -65,3 +70,10 @@ def _spellings(tail: str, over: Sequence[str]) -> list[tuple[int, ...]]:
         if tail.startswith(coordinate)
         for rest in _spellings(tail[len(coordinate) :], over)
     ]
+
+
+def _printed(field: str, orders: Sequence[int], over: Sequence[str]) -> str:
+    """Returns `d2 u / da db`."""
+    below = [f"d{c}{n if n > 1 else ''}" for c, n in zip(over, orders, strict=True) if n]
+    total = sum(orders)
+    return f"d{total if total > 1 else ''} {field} / {' '.join(below)}"

@@ -158,6 +158,9 @@ def _one_order_more(lower: Callable) -> Callable:
 def as_vector(u: Field) -> Field:
     """Returns x -> all outputs of u in one vector, named fields in their order.
 
+    The order is that in which u makes its dictionary; JAX sorts the names of one that
+    has come through `jit` or `vmap`, so those belong outside.
+
     Args:
         u: A field to a scalar, an array or a dictionary of arrays.
 

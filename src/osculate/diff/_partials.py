@@ -50,7 +50,9 @@ def partials(
                 f"{list(over)}; expected {(len(over),)}. Use jax.vmap for many points."
             )
         found = {
-            field: streams(_field(u, field), [p.key for p in asked if p.field == field])(x)
+            field: streams(
+                _field(u, field, fields), [p.key for p in asked if p.field == field]
+            )(x)
             for field in dict.fromkeys(p.field for p in asked)
         }
         return answer(*(found[p.field][p.key] for p in asked))
@@ -84,9 +86,17 @@ def partial(
     return lambda x: both(x)[0]
 
 
-def _field(u: Field, name: str) -> Field:
+def _field(u: Field, name: str, fields: Sequence[str]) -> Field:
     def at(x):
         y = u(x)
-        return y[name] if isinstance(y, dict) else y
+        if isinstance(y, dict) and name in y:
+            return y[name]
+        if isinstance(y, dict) or len(fields) > 1:
+            what = f"returns {list(y)}" if isinstance(y, dict) else "returns one array"
+            raise ValueError(
+                f"`partials`: u {what}; expected a dictionary with {list(fields)}. "
+                "Return one, or pass the names that exist as fields=."
+            )
+        return y
 
     return at

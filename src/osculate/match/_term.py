@@ -20,7 +20,12 @@ class Jet(eqx.Module):
         self, model: PyTree[Any], x: Float[Array, " D"], y: PyTree[Any]
     ) -> dict[str, Float[Array, "M ..."]]:
         """Returns `{"value": (M,), "jacobian": (M, D), ...}` of the model at x."""
-        del y
+        missing = [n for n in map(diff.tensor_name, self.orders) if n not in (y or {})]
+        if y is None or (isinstance(y, Mapping) and missing):
+            raise ValueError(
+                f"`match.term`: no targets for the parts {missing}; got "
+                f"{sorted(y or {})}. Pass Samples(x, {{{missing[0]!r}: ...}})."
+            )
         tensors = diff.jet(diff.as_vector(model), max(self.orders))(x)
         return {diff.tensor_name(order): tensors[order] for order in self.orders}
 

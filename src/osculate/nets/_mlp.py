@@ -42,7 +42,7 @@ class MLP(eqx.Module):
         activation: str = "tanh",
         key: PRNGKeyArray,
     ):
-        """Draws the weights from N(0, 1/inputs) and the biases from N(0, 1/4).
+        """Draws weights from N(0, 1/inputs), biases from N(0, 1/4), the last ones 0.
 
         Args:
             inputs: D, the size of a point.
@@ -61,8 +61,11 @@ class MLP(eqx.Module):
                 f"{sorted(ACTIVATIONS)}.{did_you_mean(activation, ACTIVATIONS)}"
             )
         sizes = [inputs, *[width] * depth, outputs]
-        if min(sizes) < 1:
-            raise ValueError(f"`MLP`: sizes {sizes}; expected all of them positive.")
+        if min(sizes) < 1 or depth < 0:
+            raise ValueError(
+                f"`MLP`: sizes {sizes}, depth {depth}; expected positive sizes and a "
+                "depth of 0 or more."
+            )
         keys = jr.split(key, 2 * (depth + 1))
         self.weights = [
             jr.normal(k, (b, a)) / a**0.5

@@ -31,6 +31,12 @@ class Named(eqx.Module):
     def __call__(self, x: Float[Array, " D"]) -> dict[str, Float[Array, "..."]]:
         """Returns `{name: () or (size,)}` at one point."""
         y, answer, start = self.net(x), {}, 0
+        wanted = sum(max(size, 1) for _, size in self.fields)
+        if y.shape != (wanted,):
+            raise ValueError(
+                f"`Named`: the network returns shape {y.shape}; the fields "
+                f"{dict(self.fields)} need {(wanted,)}. Give it {wanted} outputs."
+            )
         for name, size in self.fields:
             answer[name] = y[start : start + size] if size else y[start]
             start += max(size, 1)

@@ -34,5 +34,5 @@ def columns(
     for k, tensor in enumerate(tensors):
         for name in derivative_names(surrogate.outputs, surrogate.inputs, k):
             header = headers.get(name.slash, name.slash)
-            found[header] = tensor[(slice(None), *name.index)]
+            found[header] = tensor[(slice(None), *name.entry)]
     return found

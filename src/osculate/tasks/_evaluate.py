@@ -60,7 +60,7 @@ def _columns(table: Table, tensors: Sequence[ndarray]) -> Columns:
     for part, tensor in zip(table.y, tensors, strict=True):
         order = TENSORS.index(part)
         for name in derivative_names(table.outputs, table.inputs, order):
-            columns[name.print] = tensor[(slice(None), *name.index)]
+            columns[name.print] = tensor[(slice(None), *name.entry)]
     return columns
 
 

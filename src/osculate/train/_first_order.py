@@ -5,7 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
+import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
@@ -33,13 +33,27 @@ class Recipe(eqx.Module):
         self.kwargs = {name: _as_data(value) for name, value in kwargs.items()}
 
     def build(self) -> Any:
-        """Calls the function, nested recipes first."""
+        """Calls the function, nested recipes first.
+
+        Raises:
+            TypeError: If the function decides by the value of a float.
+        """
         kwargs = {name: _built(value) for name, value in self.kwargs.items()}
-        return self.make(*map(_built, self.args), **kwargs)
+        args = [_built(value) for value in self.args]
+        try:
+            return self.make(*args, **kwargs)
+        except jax.errors.TracerBoolConversionError as error:
+            name = getattr(self.make, "__name__", repr(self.make))
+            raise TypeError(
+                f"`Recipe`: {name} decides by the value of a floating-point number, "
+                "which is data here.\nPass a function of your own that holds the "
+                f"numbers: `def mine(): return {name}(...)`, then `Recipe(mine)`."
+            ) from error
 
 
 def _as_data(value: Any) -> Any:
-    return np.asarray(value) if isinstance(value, float) else value
+    # Weakly typed, so that float32 parameters stay float32.
+    return jnp.asarray(float(value)) if isinstance(value, float) else value
 
 
 def _built(value: Any) -> Any:

@@ -57,9 +57,11 @@ class _Step(eqx.Module):
     def __call__(self, now: Snapshot, k: Array) -> Snapshot:
         samples, state = self.samples, now.state
         if self.sampler is not None:
-            due = k % self.sample_every == 0
+            # Closures: a model may hold functions, which are no operands of `cond`.
             samples, state = jax.lax.cond(
-                due, self._resample, lambda now, k: (now.samples, now.state), now, k
+                k % self.sample_every == 0,
+                lambda: self._resample(now, k),
+                lambda: (now.samples, now.state),
             )
         model, state, _ = self.optimizer.step(
             self.objective, now.model, samples, state
@@ -84,12 +86,19 @@ class _Measure(eqx.Module):
     def __call__(self, now: Snapshot, k: Array) -> tuple[Snapshot, dict[str, Array]]:
         samples = self.samples if now.samples is None else now.samples
         loss, parts = self.objective(now.model, samples)
+        if taken := {"step", "loss", "validation"} & parts.keys():
+            raise ValueError(
+                f"`fit`: a term is called {min(taken)!r}, as a column of the history is. "
+                "Give the term another label."
+            )
         numbers = {"loss": loss, **parts}
         if self.validation is None:
             better, held_out = jnp.isfinite(loss), now.best_loss
         else:
             held_out, _ = self.objective(now.model, self.validation)
-            better = jnp.isfinite(loss) & ~(held_out >= now.best_loss)
+            # The first best loss is NaN, which no comparison beats.
+            finite = jnp.isfinite(loss) & jnp.isfinite(held_out)
+            better = finite & ~(held_out >= now.best_loss)
             numbers["validation"] = held_out
         choose = functools.partial(jnp.where, better)
         best = jax.tree.map(
@@ -186,11 +195,14 @@ def fit(
         The iterate best on `validation` (the last finite one without), with history.
 
     Raises:
-        ValueError: If a sampler has no key, or nothing limits the fit.
+        ValueError: If a sampler has no key, patience has no validation, a term is
+            called like a column of the history, or nothing limits the fit.
         FitError: If `throw` and the loss became infinite or NaN.
     """
     if sampler is not None and key is None:
         raise ValueError("`fit`: a sampler needs randomness. Pass key=jax.random.key(0).")
+    if patience is not None and validation is None:
+        raise ValueError("`fit`: patience watches the validation loss. Pass validation=.")
     samples = dict(samples)
     snapshot, history = resume or (
         start(objective, model, samples, optimizer, sampler=sampler),

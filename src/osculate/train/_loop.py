@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     step: int
     steps: int | None
     carry: PyTree[Any]
-    record: dict[str, float]
+    record: dict[str, float | int]
     history: dict[str, np.ndarray]
     seconds: float
 
@@ -77,10 +77,14 @@ def loop(
         The last carry, the history, why the loop ended, steps and seconds.
 
     Raises:
-        ValueError: If neither steps nor seconds limit the loop.
+        ValueError: If neither steps nor seconds limit the loop, or a count is not one.
     """
     if steps is None and seconds is None:
         raise ValueError("`loop`: no limit. Pass steps= or seconds=.")
+    if every < 1 or (steps is not None and steps < 0):
+        raise ValueError(
+            f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0."
+        )
     started, k = time.perf_counter(), begin
     lines = {name: list(column) for name, column in (history or {}).items()}
     status = Status.DONE
@@ -118,7 +122,7 @@ def _check_finite(now: Progress) -> Status | None:
     return None if np.isfinite(now.record["loss"]) else Status.NOT_FINITE
 
 
-def _columns(lines: dict[str, list[float]]) -> dict[str, np.ndarray]:
+def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
     return {
         name: np.asarray(column, int if name == "step" else float)
         for name, column in lines.items()

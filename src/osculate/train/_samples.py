@@ -1,6 +1,7 @@
 """Row counts: padding to a few sizes, and minibatches."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -40,8 +41,10 @@ def pad(samples: Samples, size: int | None = None) -> Samples:
     take = lambda a: jnp.asarray(a)[index]
     real = np.arange(size) < n
     weight = np.ones(n) if samples.weight is None else samples.weight
+    if isinstance(weight, Mapping) and isinstance(samples.y, Mapping):
+        weight = {name: np.ones(n) for name in samples.y} | dict(weight)
     masked = jax.tree.map(
-        lambda w: jnp.where(real.reshape(-1, *[1] * (np.ndim(w) - 1)), take(w), 0.0),
+        lambda w: take(w) * real.astype(w.dtype).reshape(-1, *[1] * (np.ndim(w) - 1)),
         weight,
     )
     return Samples(
@@ -63,7 +66,9 @@ class Minibatch(eqx.Module):
     def first(self) -> dict[str, Samples]:
         """Returns samples of a batch's shapes, to start a fit with."""
         return {
-            label: jax.tree.map(lambda a: jnp.asarray(a)[: self.size], samples)
+            label: jax.tree.map(
+                lambda a: jnp.asarray(a)[np.arange(self.size) % len(a)], samples
+            )
             for label, samples in self.source.items()
         }
 
