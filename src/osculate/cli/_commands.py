@@ -16,6 +16,7 @@ from osculate.core import InputError
 from ._cache import use_cache
 from ._config import read_config
 from ._doctor import findings
+from ._interrupt import Interrupt
 from ._progress import Bar
 
 BAD_INPUT = (InputError, store.CorruptFileError, store.NewerFormatError)
@@ -88,13 +89,18 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 def _fit(options: argparse.Namespace, table: Any, choices: dict[str, Any]) -> int:
     use_cache()
-    with Bar(quiet=options.quiet or options.json) as bar:
+    with Interrupt() as interrupt, Bar(quiet=options.quiet or options.json) as bar:
+
+        def watch(leg, progress):
+            bar.watch(leg, progress)
+            interrupt.check()
+
         surrogate = tasks.surrogate(
             table,
             out=options.out,
             force=options.force,
             resume=getattr(options, "resume", False),
-            watch=bar.watch,
+            watch=watch,
             **choices,
         )
     page = Path(options.out) / "report.html"

@@ -73,8 +73,8 @@ def _pick(choice: Any, name: str) -> Any:
         return choice
     if name not in choice:
         raise ValueError(
-            f"`Term`: the probe returns {name!r}, for which there is no loss or weight; "
-            f"there are {list(choice)}. Add it to the dictionary."
+            f"`Term`: no loss or weight for {name!r}, which the probe returns; got "
+            f"{list(choice)}. Add it to the dictionary."
         )
     return choice[name]
 

@@ -53,8 +53,8 @@ def read(name: str, *, fields: Sequence[str], over: Sequence[str]) -> Partial:
         )
     if not readings:
         raise ValueError(
-            f"`partials`: {name!r} is not known; fields are {list(fields)}, coordinates "
-            f"{list(over)}. Write FIELD_COORDINATES, for instance "
+            f"`partials`: {name!r} is not known; fields are {list(fields)}, "
+            f"coordinates {list(over)}. Write FIELD_COORDINATES, for instance "
             f"{'_'.join([*fields[:1], *over[:1]])!r}."
         )
     return Partial(name, field, readings.pop())
@@ -74,6 +74,6 @@ def _spellings(tail: str, over: Sequence[str]) -> list[tuple[int, ...]]:
 
 def _printed(field: str, orders: Sequence[int], over: Sequence[str]) -> str:
     """Returns `d2 u / da db`."""
-    below = [f"d{c}{n if n > 1 else ''}" for c, n in zip(over, orders, strict=True) if n]
-    total = sum(orders)
-    return f"d{total if total > 1 else ''} {field} / {' '.join(below)}"
+    power = lambda n: "" if n == 1 else str(n)
+    below = [f"d{c}{power(n)}" for c, n in zip(over, orders, strict=True) if n]
+    return f"d{power(sum(orders))} {field} / {' '.join(below)}"

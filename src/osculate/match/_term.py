@@ -1,5 +1,6 @@
 """Several parts looked at in one pass: the Sobolev objective as one Term."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -20,14 +21,14 @@ class Jet(eqx.Module):
         self, model: PyTree[Any], x: Float[Array, " D"], y: PyTree[Any]
     ) -> dict[str, Float[Array, "M ..."]]:
         """Returns `{"value": (M,), "jacobian": (M, D), ...}` of the model at x."""
-        missing = [n for n in map(diff.tensor_name, self.orders) if n not in (y or {})]
-        if y is None or (isinstance(y, Mapping) and missing):
+        wanted = [diff.tensor_name(order) for order in self.orders]
+        if isinstance(y, Mapping) and (missing := [n for n in wanted if n not in y]):
             raise ValueError(
-                f"`match.term`: no targets for the parts {missing}; got "
-                f"{sorted(y or {})}. Pass Samples(x, {{{missing[0]!r}: ...}})."
+                f"`match.term`: no targets for the parts {missing}; got {sorted(y)}. "
+                f"Pass Samples(x, {{{missing[0]!r}: ...}})."
             )
         tensors = diff.jet(diff.as_vector(model), max(self.orders))(x)
-        return {diff.tensor_name(order): tensors[order] for order in self.orders}
+        return dict(zip(wanted, (tensors[order] for order in self.orders), strict=True))
 
 
 def term(*parts: Part) -> Term:

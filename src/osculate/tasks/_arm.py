@@ -63,7 +63,7 @@ def fit_arm(
     """
     steps = budget.steps
     begun = journal.seconds
-    by = lambda share: until and max(begun + share * (until - begun) - journal.seconds, 0)
+    by = lambda share: until and max(begun + share * (until - begun) - journal.seconds, 0.0)
     warm_up = WARM_UP if steps is None else min(WARM_UP, max(1, steps // 5))
     sampling = _sampling(split.fitted, key)
     first = journal.run(

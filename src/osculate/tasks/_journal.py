@@ -210,5 +210,5 @@ class Journal:
             self._saved_at = time.perf_counter()
 
 
-def _finite(number: float) -> float | None:
+def _finite(number: float | int) -> float | int | None:
     return number if np.isfinite(number) else None

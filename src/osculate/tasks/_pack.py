@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float64
 from numpy import ndarray
 
 from osculate import nets, report, store
@@ -37,7 +36,7 @@ def unpack_page(content: bytes, path: Path) -> report.Page:
     return report.Page(evaluation=evaluation, slices=slices, **tree)
 
 
-def pack_history(histories: dict[str, Float64[ndarray, " S"]]) -> bytes:
+def pack_history(histories: dict[str, ndarray]) -> bytes:
     """Returns the bytes of `history.npz`."""
     return store.pack(histories, {})
 

@@ -88,8 +88,8 @@ class _Measure(eqx.Module):
         loss, parts = self.objective(now.model, samples)
         if taken := {"step", "loss", "validation"} & parts.keys():
             raise ValueError(
-                f"`fit`: a term is called {min(taken)!r}, as a column of the history is. "
-                "Give the term another label."
+                f"`fit`: a term is called {min(taken)!r}, as is a column of the "
+                "history. Give the term another label."
             )
         numbers = {"loss": loss, **parts}
         if self.validation is None:
@@ -154,8 +154,8 @@ def fit(
     optimizer: Optimizer,
     *,
     steps: int | None = None,
-    seconds: float | None = None,
-    target: float | None = None,
+    seconds: float | int | None = None,
+    target: float | int | None = None,
     sampler: Sampler | None = None,
     sample_every: int = 1,
     every: int = 100,
@@ -202,7 +202,7 @@ def fit(
     if sampler is not None and key is None:
         raise ValueError("`fit`: a sampler needs randomness. Pass key=jax.random.key(0).")
     if patience is not None and validation is None:
-        raise ValueError("`fit`: patience watches the validation loss. Pass validation=.")
+        raise ValueError("`fit`: patience needs a validation loss. Pass validation=.")
     samples = dict(samples)
     snapshot, history = resume or (
         start(objective, model, samples, optimizer, sampler=sampler),

@@ -49,7 +49,7 @@ def loop(
     carry: PyTree[Any],
     *,
     steps: int | None = None,
-    seconds: float | None = None,
+    seconds: float | int | None = None,
     every: int = 100,
     begin: int = 0,
     history: dict[str, np.ndarray] | None = None,

@@ -1,0 +1,196 @@
+"""All derivative tensors from one pass, against nested `jax.jacfwd`."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as npst
+
+from osculate import diff
+from osculate.diff import _operators, _streams
+
+MANY = _operators.MOST_SEPARATE + 2  # coordinates from which tensors are stacked
+
+
+def nested(u, order):
+    return [
+        functools.reduce(lambda f, _: jax.jacfwd(f), range(j), u)
+        for j in range(order + 1)
+    ]
+
+
+def field(size, outputs, key):
+    """A smooth field whose derivatives of all orders are full."""
+    k1, k2 = jr.split(key)
+    A, B = jr.normal(k1, (5, size)) / size**0.5, jr.normal(k2, (5, *outputs))
+    return lambda x: jnp.tensordot(jnp.sin(A @ x) + jnp.tanh(A @ x), B, 1)
+
+
+@pytest.mark.parametrize(
+    "outputs", [(), (3,), (2, 2)], ids=["scalar", "vector", "matrix"]
+)
+@pytest.mark.parametrize("size", [1, 2, 3, MANY])
+def test_against_nested_jacfwd(size, outputs, key):
+    order = 3
+    u, x = field(size, outputs, key), jnp.linspace(-0.6, 0.9, size)
+    tensors = diff.jet(u, order)(x)
+    assert len(tensors) == order + 1
+    for j, (tensor, oracle) in enumerate(zip(tensors, nested(u, order), strict=True)):
+        assert tensor.shape == outputs + (size,) * j
+        expected = np.asarray(oracle(x))
+        assert np.abs(expected).max() > 1e-2
+        np.testing.assert_allclose(
+            tensor, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max()
+        )
+
+
+@pytest.mark.parametrize("size", [2, MANY])
+def test_lower_orders_alone(size, key):
+    u, x = field(size, (2,), key), jnp.linspace(-0.6, 0.9, size)
+    full = diff.jet(u, 3)(x)
+    for order in range(3):
+        tensors = diff.jet(u, order)(x)
+        assert len(tensors) == order + 1
+        for tensor, expected in zip(tensors, full, strict=False):
+            np.testing.assert_allclose(tensor, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_separate_and_stacked_arrays_agree(key, monkeypatch):
+    u, x = field(3, (2,), key), jnp.asarray([0.1, -0.7, 1.2])
+    separate = diff.jet(u, 3)(x)
+    monkeypatch.setattr(_operators, "MOST_SEPARATE", 2)
+    for one, two in zip(separate, diff.jet(u, 3)(x), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-13)
+
+
+def test_closed_form():
+    # d^3 exp(a x + b y) / dx^i dy^j = a^i b^j exp(a x + b y)
+    a, b = 0.5, -2.0
+    x = jnp.asarray([0.3, 0.1])
+    tensors = diff.jet(lambda x: jnp.exp(a * x[0] + b * x[1]), 4)(x)
+    for tensor in tensors:
+        for entry in np.ndindex(tensor.shape):
+            factor = math.prod((a, b)[i] for i in entry)
+            expected = factor * np.exp(a * 0.3 + b * 0.1)
+            np.testing.assert_allclose(tensor[entry], expected, rtol=1e-13)
+
+
+@given(npst.arrays(float, 3, elements=st.floats(-2, 2, allow_subnormal=False)))
+def test_mixed_derivatives_are_equal_to_the_bit(x):
+    u = lambda x: jnp.sin(x[0] * x[1]) * jnp.exp(x[2]) + x[1] ** 3
+    _, _, hessian, third = diff.jet(u, 3)(jnp.asarray(x))
+    np.testing.assert_array_equal(hessian, hessian.T)
+    for axes in itertools.permutations(range(3)):
+        np.testing.assert_array_equal(third, np.transpose(third, axes))
+
+
+@given(
+    npst.arrays(float, 2, elements=st.floats(-2, 2, allow_subnormal=False)),
+    st.floats(-2, 2),
+    st.floats(-2, 2),
+)
+def test_linear(x, a, b):
+    u, v = lambda x: jnp.sin(x[0]) * x[1], lambda x: jnp.tanh(x[0] + x[1] ** 2)
+    both = diff.jet(lambda x: a * u(x) + b * v(x), 2)(jnp.asarray(x))
+    each = zip(
+        diff.jet(u, 2)(jnp.asarray(x)), diff.jet(v, 2)(jnp.asarray(x)), strict=True
+    )
+    for together, (one, two) in zip(both, each, strict=True):
+        np.testing.assert_allclose(together, a * one + b * two, rtol=0, atol=1e-12)
+
+
+def test_finite_differences(key):
+    # Central differences of step 1e-5 of the tensor below: errors about 1e-10.
+    u, x, h = field(3, (2,), key), jnp.asarray([0.1, -0.7, 1.2]), 1e-5
+    up, down = ([diff.jet(u, 2)(x + s * h * e) for e in np.eye(3)] for s in (1, -1))
+    for j, tensor in enumerate(diff.jet(u, 3)(x)[1:]):
+        slopes = [(p[j] - m[j]) / (2 * h) for p, m in zip(up, down, strict=True)]
+        np.testing.assert_allclose(tensor, np.stack(slopes, -1), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [2, MANY])
+def test_jit_vmap_and_grad(size, key):
+    u = field(size, (2,), key)
+    points = jr.normal(key, (3, size))
+    many = jax.jit(jax.vmap(diff.jet(u, 2)))(points)
+    for i, x in enumerate(points):
+        for tensor, alone in zip(many, diff.jet(u, 2)(x), strict=True):
+            np.testing.assert_allclose(tensor[i], alone, rtol=1e-12, atol=1e-13)
+    # The gradient of a sum over one tensor is a sum over the next.
+    of_jet = jax.grad(lambda x: jnp.sum(diff.jet(u, 2)(x)[2]))(points[0])
+    third = diff.jet(u, 3)(points[0])[3]
+    np.testing.assert_allclose(
+        of_jet, third.sum(axis=(0, 1, 2)), rtol=1e-11, atol=1e-12
+    )
+
+
+def test_derivative_with_respect_to_parameters():
+    # d/da of the Hessian of sin(a x) at x: -2 a sin(a x) - a^2 x cos(a x)
+    a, x = 1.3, 0.4
+    bend = lambda a: diff.jet(lambda x: jnp.sin(a * x[0]), 2)(jnp.asarray([x]))[2][0, 0]
+    expected = -2 * a * np.sin(a * x) - a**2 * x * np.cos(a * x)
+    np.testing.assert_allclose(jax.grad(bend)(a), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("size", [3, MANY])
+def test_the_function_is_looked_at_once(size, key):
+    calls = []
+
+    def counted(x):
+        calls.append(1)
+        return jnp.sum(jnp.sin(x))
+
+    diff.jet(counted, 3)(jnp.ones(size))
+    # Shapes are asked for ahead of a stacked order, at no run time.
+    assert len(calls) == 1 if size <= _operators.MOST_SEPARATE else len(calls) <= 8
+
+
+@pytest.mark.parametrize(("size", "order"), [(2, 3), (3, 3), (4, 2)])
+def test_equal_mixed_derivatives_are_computed_once(size, order, monkeypatch):
+    pushes, original = [], jax.linearize
+
+    def counted(f, x):
+        known, push = original(f, x)
+
+        def noted(v):
+            pushes.append(1)
+            return push(v)
+
+        return known, noted
+
+    monkeypatch.setattr(_streams.jax, "linearize", counted)
+    kept = []
+    tensor = _operators._tensor
+    monkeypatch.setattr(
+        _operators, "_tensor", lambda f, n, d: kept.append(set(f)) or tensor(f, n, d)
+    )
+    diff.jet(lambda x: jnp.prod(jnp.sin(x)), order)(jnp.ones(size))
+    # One push per coordinate and order, and one array per distinct derivative.
+    assert len(pushes) == order * size
+    distinct = sum(math.comb(size + j - 1, j) for j in range(order + 1))
+    assert [len(keys) for keys in kept] == [distinct] * (order + 1)
+
+
+def test_prefixes_are_shared_and_nothing_else_is_computed():
+    u = lambda x: jnp.sin(x[0]) * jnp.exp(2 * x[1])
+    x = jnp.asarray([0.3, 0.2])
+    found = _streams.streams(u, [(0, 0, 1), (0, 1), (0, 0, 1)])(x)
+    assert found.keys() == {(), (0,), (0, 0), (0, 1), (0, 0, 1)}
+    e = np.exp(0.4)
+    for key, expected in [
+        ((), np.sin(0.3) * e),
+        ((0, 1), 2 * np.cos(0.3) * e),
+        ((0, 0, 1), -2 * np.sin(0.3) * e),
+    ]:
+        np.testing.assert_allclose(found[key], expected, rtol=1e-14)
+
+
+def test_a_negative_order():
+    with pytest.raises(ValueError, match="`jet`: order is -1; expected 0 or more"):
+        diff.jet(jnp.sum, -1)

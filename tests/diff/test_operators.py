@@ -1,0 +1,329 @@
+"""Gradient, Jacobian and Hessian against closed forms and finite differences."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as npst
+
+from osculate import diff, nets
+
+REAL = st.floats(-2, 2, allow_subnormal=False)
+POINT = npst.arrays(float, 3, elements=REAL)
+H = 1e-5  # step of central differences: h^2 and 1e-16 / h are both about 1e-10
+
+
+def scalar(x):
+    return jnp.sin(x[0]) * x[1] ** 2 + jnp.exp(x[1] * x[2] / 4)
+
+
+def vector(x):
+    return jnp.stack(
+        [x[0] * x[1], jnp.sin(x[2]) + x[0], x[1] ** 2 * x[2], jnp.cosh(x[0])]
+    )
+
+
+def named(x):
+    return {"w": x[0] * x[1], "a": jnp.sin(x[2])}
+
+
+def differences(u, x, h=H):
+    """The Jacobian by central differences, one column per coordinate."""
+    column = lambda e: (u(x + h * e) - u(x - h * e)) / (2 * h)
+    return np.stack([column(e) for e in np.eye(x.size)], axis=-1)
+
+
+# --- what the specification prints ---------------------------------------------------
+
+
+@pytest.mark.spec("S3.2")
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_sine_at_zero_is_exact(dtype):
+    x = jnp.zeros(1, dtype)
+    sin = lambda x: jnp.sin(x[0])
+    assert diff.gradient(sin)(x) == 1
+    assert diff.hessian(sin)(x) == 0
+    for operator in (diff.gradient, diff.hessian):
+        assert operator(sin)(x).dtype == dtype
+    value, slope, bend = diff.jet(sin, 2)(x)
+    assert (value, slope[0], bend[0, 0]) == (0, 1, 0)
+
+
+@pytest.mark.spec("S3.3")
+def test_partials_of_a_product_are_exact():
+    f = lambda x: (x[0] + x[1]) * (x[1] + 3)
+    x = jnp.asarray([1.0, 2.0])
+    np.testing.assert_array_equal(diff.gradient(f)(x), [5.0, 8.0])
+    d = diff.partials(f, "u_x u_y", over="x y")(x)
+    assert (d.u_x, d.u_y) == (5, 8)
+    # Differences of step 0.1 (inexact in binary) are not exact.
+    assert (f(x.at[1].add(0.1)) - f(x)) / 0.1 != 8
+
+
+@pytest.mark.spec("S3.4")
+def test_dot_product():
+    y = jnp.asarray([3.0, -1.0, 0.5])
+    x = jnp.ones(3)
+    np.testing.assert_array_equal(diff.gradient(lambda x: x @ y)(x), y)
+    np.testing.assert_array_equal(diff.gradient(lambda x: x @ x)(x), [2.0, 2.0, 2.0])
+
+
+@pytest.mark.spec("S3.5", "S3.6")
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_jacobian_of_the_gradient_of_the_square(n):
+    square = lambda x: jnp.sum(x**2)
+    J = diff.jacobian(diff.gradient(square))(jnp.ones(n))
+    np.testing.assert_array_equal(J, 2 * np.eye(n))
+    np.testing.assert_array_equal(J, diff.hessian(square)(jnp.ones(n)))
+    assert jnp.trace(J) == 2 * n
+
+
+@pytest.mark.spec("S3.16")
+def test_shapes():
+    x = jnp.ones(3)
+    assert diff.gradient(scalar)(x).shape == (3,)
+    assert diff.jacobian(scalar)(x).shape == (3,)
+    assert diff.jacobian(diff.as_vector(scalar))(x).shape == (1, 3)
+    assert diff.jacobian(vector)(x).shape == (4, 3)
+    assert diff.hessian(scalar)(x).shape == (3, 3)
+    assert diff.hessian(vector)(x).shape == (4, 3, 3)
+    grid = lambda x: jnp.outer(x[:2], x)
+    assert diff.jacobian(grid)(x).shape == (2, 3, 3)
+
+
+@pytest.mark.spec("S3.13")
+def test_differences_are_inexact_where_derivatives_are_not():
+    x = jnp.asarray([0.7])
+    f = lambda x: jnp.sin(x[0])
+    exact = np.cos(0.7)
+    steps = 10.0 ** -np.arange(1, 16)
+    forward = [abs(float((f(x + h) - f(x)) / h) - exact) for h in steps]
+    best = int(np.argmin(forward))
+    assert 1e-9 <= steps[best] <= 1e-7
+    assert 1e-10 < forward[best] < 1e-7
+    # The error falls with h, then rises as digits cancel.
+    assert forward[0] > 1e6 * forward[best]
+    assert forward[-1] > 1e4 * forward[best]
+    assert abs(diff.gradient(f)(x)[0] - exact) < 2e-16
+
+
+@pytest.mark.spec("S3.15")
+def test_reverse_mode_is_back_propagation(key):
+    k1, k2, k3 = jr.split(key, 3)
+    shapes = ((4, 3), (4,), (1, 4))
+    theta, x, y = jr.normal(k1, (20,)), jr.normal(k2, (3,)), jr.normal(k3, (1,))
+
+    def layers(theta):
+        parts, start = [], 0
+        for shape in shapes:
+            parts.append(theta[start : start + np.prod(shape)].reshape(shape))
+            start += np.prod(shape)
+        return parts
+
+    def loss(theta):
+        W, b, V = layers(theta)
+        return jnp.sum((V @ jnp.tanh(W @ x + b) - y) ** 2) / 2
+
+    W, b, V = map(np.asarray, layers(theta))
+    hidden = np.tanh(W @ x + b)
+    error = V @ hidden - y
+    back = (V.T @ error) * (1 - hidden**2)
+    by_hand = np.concatenate(
+        [np.outer(back, x).ravel(), back, np.outer(error, hidden).ravel()]
+    )
+    np.testing.assert_allclose(diff.gradient(loss)(theta), by_hand, rtol=0, atol=1e-12)
+
+
+@pytest.mark.spec("S2.8")
+def test_a_row_of_the_hessian_by_two_backward_passes():
+    row = lambda f, i: diff.gradient(lambda x: diff.gradient(f)(x)[i])
+    cubic = lambda x: x[0] ** 3 * x[1] + 4 * x[0] * x[2] ** 2
+    x = jnp.asarray([1.0, 2.0, -3.0])
+    np.testing.assert_array_equal(row(cubic, 0)(x), jax.hessian(cubic)(x)[0])
+    np.testing.assert_array_equal(row(cubic, 0)(x), [12.0, 3.0, -24.0])
+    for i in range(3):
+        np.testing.assert_allclose(
+            row(scalar, i)(x), diff.hessian(scalar)(x)[i], rtol=0, atol=1e-14
+        )
+
+
+@pytest.mark.spec("S2.10")
+def test_hessian_of_a_network(key):
+    x = jnp.asarray([0.3, -0.8, 0.5])
+    smooth = nets.MLP(3, 1, width=8, depth=2, key=key)
+    hessian = diff.hessian(lambda x: smooth(x)[0])(x)
+    assert np.abs(hessian).max() > 1e-3
+    np.testing.assert_allclose(hessian, hessian.T, rtol=0, atol=1e-12)
+    kinked = nets.MLP(3, 2, width=8, depth=2, activation="relu", key=key)
+    np.testing.assert_array_equal(diff.hessian(kinked)(x), np.zeros((2, 3, 3)))
+    assert np.abs(diff.jacobian(kinked)(x)).max() > 1e-3
+    # With respect to the weights: a function of one point, the flat parameters.
+    theta, unravel = jax.flatten_util.ravel_pytree(smooth)
+    curved = diff.hessian(lambda theta: unravel(theta)(x)[0])(theta)
+    assert curved.shape == (theta.size, theta.size)
+    np.testing.assert_allclose(curved, curved.T, rtol=0, atol=1e-12)
+
+
+# --- closed forms, laws, differences ----------------------------------------------------
+
+
+@given(POINT)
+def test_closed_forms(x):
+    a, b, c = x
+    e = np.exp(b * c / 4)
+    expected = [np.cos(a) * b**2, 2 * np.sin(a) * b + c / 4 * e, b / 4 * e]
+    np.testing.assert_allclose(
+        diff.gradient(scalar)(jnp.asarray(x)), expected, atol=1e-13
+    )
+    J = [[b, a, 0], [1, 0, np.cos(c)], [0, 2 * b * c, b**2], [np.sinh(a), 0, 0]]
+    np.testing.assert_allclose(diff.jacobian(vector)(jnp.asarray(x)), J, atol=1e-13)
+    second = np.zeros((4, 3, 3))
+    second[0, 0, 1] = second[0, 1, 0] = 1
+    second[1, 2, 2] = -np.sin(c)
+    second[2, 1, 1] = 2 * c
+    second[2, 1, 2] = second[2, 2, 1] = 2 * b
+    second[3, 0, 0] = np.cosh(a)
+    np.testing.assert_allclose(diff.hessian(vector)(jnp.asarray(x)), second, atol=1e-13)
+
+
+def test_finite_differences():
+    x = jnp.asarray([0.4, -1.1, 0.9])
+    np.testing.assert_allclose(
+        diff.gradient(scalar)(x), differences(scalar, x), rtol=0, atol=1e-8
+    )
+    np.testing.assert_allclose(
+        diff.jacobian(vector)(x), differences(vector, x), rtol=0, atol=1e-8
+    )
+    np.testing.assert_allclose(
+        diff.hessian(vector)(x),
+        differences(diff.jacobian(vector), x),
+        rtol=0,
+        atol=1e-8,
+    )
+
+
+@given(POINT, REAL, REAL)
+def test_linear(x, a, b):
+    x = jnp.asarray(x)
+    other = lambda x: jnp.tanh(x[0] * x[2])
+    for operator in (diff.gradient, diff.hessian, diff.jacobian):
+        both = operator(lambda x: a * scalar(x) + b * other(x))(x)
+        np.testing.assert_allclose(
+            both, a * operator(scalar)(x) + b * operator(other)(x), rtol=0, atol=1e-12
+        )
+
+
+@given(POINT)
+def test_chain_rule(x):
+    x = jnp.asarray(x)
+    outer = lambda y: jnp.stack([jnp.sin(y[0] + y[3]), y[1] * y[2]])
+    together = diff.jacobian(lambda x: outer(vector(x)))(x)
+    np.testing.assert_allclose(
+        together,
+        diff.jacobian(outer)(vector(x)) @ diff.jacobian(vector)(x),
+        rtol=1e-12,
+        atol=1e-11,
+    )
+
+
+def test_jit_vmap_and_grad():
+    points = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3)))
+    for operator, u in [
+        (diff.gradient, scalar),
+        (diff.jacobian, vector),
+        (diff.hessian, scalar),
+    ]:
+        many = jax.jit(jax.vmap(operator(u)))(points)
+        for i, x in enumerate(points):
+            np.testing.assert_allclose(many[i], operator(u)(x), rtol=1e-12, atol=1e-14)
+        total = lambda x, operator=operator, u=u: jnp.sum(jnp.sin(operator(u)(x)))
+        np.testing.assert_allclose(
+            jax.grad(total)(points[0]), differences(total, points[0]), rtol=0, atol=1e-7
+        )  # third derivatives up to 10, hence ten times the usual bound
+
+
+@pytest.mark.parametrize("size", [3, 12])
+def test_both_branches_of_the_jacobian(size, key):
+    """Two outputs of 12 coordinates go in reverse, of 3 forwards; both are exact."""
+    A = jr.normal(key, (2, size))
+    J = diff.jacobian(lambda x: A @ x)(jnp.ones(size))
+    np.testing.assert_array_equal(J, A)
+    u = lambda x: jnp.tanh(A @ x)
+    x = jnp.linspace(-1, 1, size)
+    expected = (1 - np.tanh(A @ x) ** 2)[:, None] * A
+    np.testing.assert_allclose(diff.jacobian(u)(x), expected, rtol=1e-13)
+
+
+def test_the_jacobian_takes_the_cheaper_way():
+    """A one-way rule shows which way was gone: reverse mode cannot pass it."""
+
+    @jax.custom_jvp
+    def forwards_only(x):
+        return 1.0 * x
+
+    @forwards_only.defjvp
+    def _(x, v):
+        # A while loop with a traced bound cannot be transposed.
+        n = jnp.asarray(x[0][0] * 0 + 1, int)
+        return x[0], jax.lax.fori_loop(0, n, lambda i, v: v * 1.0, v[0])
+
+    few = lambda x: forwards_only(x)[:2]
+    assert diff.jacobian(few)(jnp.ones(4)).shape == (2, 4)
+    with pytest.raises(ValueError, match="[Rr]everse-mode"):
+        diff.jacobian(few)(jnp.ones(5))
+
+
+def test_dictionaries_of_fields():
+    x = jnp.asarray([0.4, -1.1, 0.9])
+    gradient = diff.gradient(named)(x)
+    np.testing.assert_allclose(gradient["w"], [-1.1, 0.4, 0], rtol=1e-15)
+    np.testing.assert_allclose(gradient["a"], [0, 0, np.cos(0.9)], rtol=1e-15)
+    np.testing.assert_array_equal(diff.jacobian(named)(x)["w"], gradient["w"])
+    hessian = diff.hessian(named)(x)
+    np.testing.assert_array_equal(hessian["w"], [[0, 1, 0], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(hessian["a"][2, 2], -np.sin(0.9), rtol=1e-15)
+
+
+def test_gradient_wants_a_scalar():
+    message = r"`gradient`: u returns an array of shape \(4,\); expected a scalar"
+    with pytest.raises(ValueError, match=message):
+        diff.gradient(vector)(jnp.ones(3))
+    with pytest.raises(ValueError, match=r"an array of shape \(1,\)"):
+        diff.gradient(lambda x: {"u": x[0], "v": x[:1]})(jnp.ones(3))
+
+
+# --- names ----------------------------------------------------------------------------
+
+
+def test_as_vector_keeps_the_order_of_the_names():
+    u = lambda x: {"w": x[0], "b": x[:2] + 10, "a": jnp.outer(x[:2], x[:2])}
+    y = diff.as_vector(u)(jnp.asarray([2.0, 3.0]))
+    np.testing.assert_array_equal(y, [2, 12, 13, 4, 6, 6, 9])
+    np.testing.assert_array_equal(diff.as_vector(lambda x: x[0])(jnp.ones(2)), [1])
+    np.testing.assert_array_equal(
+        diff.as_vector(lambda x: jnp.eye(2))(jnp.ones(2)), [1, 0, 0, 1]
+    )
+
+
+def test_as_vector_keeps_the_order_inside_jit_vmap_and_grad():
+    v = diff.as_vector(named)  # w before a, which no sorting would give
+    points = jnp.asarray([[0.4, -1.1, 0.9], [1.0, 2.0, 0.0]])
+    np.testing.assert_allclose(
+        jax.jit(jax.vmap(v))(points)[0], [-0.44, np.sin(0.9)], rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        diff.jacobian(v)(points[1]), [[2, 1, 0], [0, 0, 1]], rtol=1e-15
+    )
+
+
+def test_tensor_names():
+    assert [diff.tensor_name(n) for n in range(5)] == [
+        *diff.TENSORS,
+        "derivative3",
+        "derivative4",
+    ]
+    assert diff.TENSORS == ("value", "jacobian", "hessian")
+    with pytest.raises(ValueError, match="`tensor_name`: order is -1; expected 0"):
+        diff.tensor_name(-1)
