@@ -27,7 +27,12 @@ def write_csv(path, *, rows=40, seed=0, hessian=False):
     """Writes the problem as a table with units, `lift [N]` and `drag [N]` of (a, b)."""
     x = np.random.default_rng(seed).uniform(-1, 1, (rows, 2))
     y, J, H = truth(x)
-    columns = {"a [m]": x[:, 0], "b [s]": x[:, 1], "lift [N]": y[:, 0], "drag [N]": y[:, 1]}
+    columns = {
+        "a [m]": x[:, 0],
+        "b [s]": x[:, 1],
+        "lift [N]": y[:, 0],
+        "drag [N]": y[:, 1],
+    }
     for m, name in enumerate(("lift", "drag")):
         for d, below in enumerate("ab"):
             columns[f"d{name}/d{below}"] = J[:, m, d]
@@ -38,6 +43,8 @@ def write_csv(path, *, rows=40, seed=0, hessian=False):
                 f"d2{name}/db2": H[:, m, 1, 1],
             }
     lines = [",".join(columns)]
-    lines += [",".join(map(repr, row)) for row in np.stack([*columns.values()], 1).tolist()]
+    lines += [
+        ",".join(map(repr, row)) for row in np.stack([*columns.values()], 1).tolist()
+    ]
     path.write_text("\n".join(lines) + "\n")
     return x, y, J

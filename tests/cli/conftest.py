@@ -5,9 +5,9 @@ import io
 from typing import NamedTuple
 
 import pytest
-from smooth import QUICK_WORDS, write_csv
 
 from osculate.cli import main
+from smooth import QUICK_WORDS, write_csv
 
 
 class Said(NamedTuple):
@@ -45,7 +45,6 @@ def run(*words):
 @pytest.fixture
 def osculate(here):
     return run
-
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,16 @@ import shutil
 
 import numpy as np
 import pytest
-from smooth import QUICK_WORDS, truth, write_csv
 
 from osculate import store
+from smooth import QUICK_WORDS, truth
 
 pa = pytest.importorskip("pyarrow", reason="the io extra is not installed")
+pq = pytest.importorskip("pyarrow.parquet", reason="the io extra is not installed")
 
 GOOD = "a,b,f,df/da,df/db\n" + "".join(
-    f"{i / 7},{i * i / 50},{i / 7 * i * i / 50},{i * i / 50},{i / 7}\n" for i in range(8)
+    f"{i / 7},{i * i / 50},{i / 7 * i * i / 50},{i * i / 50},{i / 7}\n"
+    for i in range(8)
 )
 
 
@@ -93,8 +95,6 @@ def test_a_truncated_file(osculate, here, ending):
     if ending == "npz":
         np.savez(path, **columns)
     else:
-        import pyarrow.parquet as pq
-
         pq.write_table(pa.table(columns), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
@@ -110,7 +110,9 @@ def test_a_missing_file_suggests_its_neighbour(osculate, here):
 
 
 def test_without_derivatives_the_outputs_must_be_named(osculate, here):
-    (here / "t.csv").write_text("a,b,f\n" + "".join(f"{i},{i * i},{i + 1}\n" for i in range(8)))
+    (here / "t.csv").write_text(
+        "a,b,f\n" + "".join(f"{i},{i * i},{i + 1}\n" for i in range(8))
+    )
     check(osculate("fit", "t.csv"), here, ["t.csv"], ["--outputs"])
     assert osculate("fit", "t.csv", "--outputs", "f", "--quiet", *QUICK_WORDS).code == 0
 
@@ -180,10 +182,14 @@ def test_an_existing_run_is_refused(osculate, fitted):
     said = osculate("fit", fitted / "wing.csv", "--out", fitted / "run")
     assert said.code == 2
     assert "--force" in said.err
-    assert before == {p: p.read_bytes() for p in (fitted / "run").rglob("*") if p.is_file()}
+    assert before == {
+        p: p.read_bytes() for p in (fitted / "run").rglob("*") if p.is_file()
+    }
 
 
-@pytest.mark.parametrize("name", ["model.npz", "run.json", "manifest.json", "log.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["model.npz", "run.json", "manifest.json", "log.jsonl"]
+)
 def test_a_corrupted_run_is_refused(osculate, fitted, here, name):
     shutil.copytree(fitted / "run", here / "run")
     content = bytearray((here / "run" / name).read_bytes())

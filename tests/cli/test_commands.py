@@ -12,11 +12,10 @@ import time
 
 import numpy as np
 import pytest
-from smooth import QUICK_WORDS as QUICK
-from smooth import truth, write_csv
 
 import osculate as osc
 from osculate import data
+from smooth import QUICK_WORDS as QUICK, truth, write_csv
 
 
 def columns_of(text):
@@ -64,7 +63,15 @@ def test_fit_json_is_one_object(osculate, here):
     write_csv(here / "wing.csv")
     said = osculate("fit", "wing.csv", "--out", "r", "--json", "--seed", "4", *QUICK)
     found = json.loads(said.out)
-    assert {"run", "seconds", "seed", "rows", "metrics", "values_only", "optimizer"} <= set(found)
+    assert {
+        "run",
+        "seconds",
+        "seed",
+        "rows",
+        "metrics",
+        "values_only",
+        "optimizer",
+    } <= set(found)
     assert (found["run"], found["seed"], found["rows"]) == ("r", 4, 40)
     assert list(found["metrics"]["lift_a"]) == ["rrmse", "r2", "max"]
     assert found["values_only"] is None
@@ -79,7 +86,9 @@ def test_roles_from_options_and_from_a_file_agree(osculate, here):
     words = ("fit", "wing.csv", "--json", "--config", "fit.toml")
     by_file = json.loads(osculate(*words).out)
     by_words = json.loads(
-        osculate("fit", "wing.csv", "--json", "--outputs", "lift", "--seed", "9", *QUICK).out
+        osculate(
+            "fit", "wing.csv", "--json", "--outputs", "lift", "--seed", "9", *QUICK
+        ).out
     )
     assert list(by_file["metrics"]) == ["lift", "lift_a", "lift_b"]
     assert by_file["metrics"] == by_words["metrics"]
@@ -106,7 +115,15 @@ def test_predict_keeps_rows_names_and_order(osculate, fitted, here):
 
 def test_a_prediction_is_a_table_that_can_be_fitted(osculate, fitted, here):
     write_csv(here / "ask.csv", seed=3)
-    words = ("predict", fitted / "run", "ask.csv", "--derivatives", "1", "--out", "p.csv")
+    words = (
+        "predict",
+        fitted / "run",
+        "ask.csv",
+        "--derivatives",
+        "1",
+        "--out",
+        "p.csv",
+    )
     assert osculate(*words) == (0, "", "")
     table = data.read(here / "p.csv")
     assert (table.inputs, table.outputs) == (("a", "b"), ("lift", "drag"))
@@ -190,7 +207,9 @@ def test_a_full_disk_is_a_failure_not_bad_input(osculate, here, monkeypatch):
     said = osculate("fit", "wing.csv", "--out", "run", *QUICK)
     assert said.code == 1
     assert "No space left on device" in said.err
-    assert said.err.strip().splitlines()[-1].startswith("What was saved before is intact")
+    assert (
+        said.err.strip().splitlines()[-1].startswith("What was saved before is intact")
+    )
 
 
 def test_an_unexpected_fault_is_1_and_shows_where(osculate, here, monkeypatch):

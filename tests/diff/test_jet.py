@@ -39,11 +39,11 @@ def field(size, outputs, key):
 def test_against_nested_jacfwd(size, outputs, key):
     order = 3
     u, x = field(size, outputs, key), jnp.linspace(-0.6, 0.9, size)
-    tensors = diff.jet(u, order)(x)
+    tensors = jax.jit(diff.jet(u, order))(x)
     assert len(tensors) == order + 1
     for j, (tensor, oracle) in enumerate(zip(tensors, nested(u, order), strict=True)):
         assert tensor.shape == outputs + (size,) * j
-        expected = np.asarray(oracle(x))
+        expected = np.asarray(jax.jit(oracle)(x))
         assert np.abs(expected).max() > 1e-2
         np.testing.assert_allclose(
             tensor, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max()
@@ -53,7 +53,7 @@ def test_against_nested_jacfwd(size, outputs, key):
 @pytest.mark.parametrize("size", [2, MANY])
 def test_lower_orders_alone(size, key):
     u, x = field(size, (2,), key), jnp.linspace(-0.6, 0.9, size)
-    full = diff.jet(u, 3)(x)
+    full = jax.jit(diff.jet(u, 3))(x)
     for order in range(3):
         tensors = diff.jet(u, order)(x)
         assert len(tensors) == order + 1
@@ -83,11 +83,16 @@ def test_closed_form():
 
 @given(npst.arrays(float, 3, elements=st.floats(-2, 2, allow_subnormal=False)))
 def test_mixed_derivatives_are_equal_to_the_bit(x):
-    u = lambda x: jnp.sin(x[0] * x[1]) * jnp.exp(x[2]) + x[1] ** 3
-    _, _, hessian, third = diff.jet(u, 3)(jnp.asarray(x))
+    _, _, hessian, third = _third(x)
     np.testing.assert_array_equal(hessian, hessian.T)
     for axes in itertools.permutations(range(3)):
         np.testing.assert_array_equal(third, np.transpose(third, axes))
+
+
+@jax.jit
+def _third(x):
+    u = lambda x: jnp.sin(x[0] * x[1]) * jnp.exp(x[2]) + x[1] ** 3
+    return diff.jet(u, 3)(x)
 
 
 @given(
@@ -96,13 +101,16 @@ def test_mixed_derivatives_are_equal_to_the_bit(x):
     st.floats(-2, 2),
 )
 def test_linear(x, a, b):
+    together, one, two = _jets(x, a, b)
+    for tensor, p, q in zip(together, one, two, strict=True):
+        np.testing.assert_allclose(tensor, a * p + b * q, rtol=0, atol=1e-12)
+
+
+@jax.jit
+def _jets(x, a, b):
     u, v = lambda x: jnp.sin(x[0]) * x[1], lambda x: jnp.tanh(x[0] + x[1] ** 2)
-    both = diff.jet(lambda x: a * u(x) + b * v(x), 2)(jnp.asarray(x))
-    each = zip(
-        diff.jet(u, 2)(jnp.asarray(x)), diff.jet(v, 2)(jnp.asarray(x)), strict=True
-    )
-    for together, (one, two) in zip(both, each, strict=True):
-        np.testing.assert_allclose(together, a * one + b * two, rtol=0, atol=1e-12)
+    both = lambda x: a * u(x) + b * v(x)
+    return [diff.jet(f, 2)(x) for f in (both, u, v)]
 
 
 def test_finite_differences(key):

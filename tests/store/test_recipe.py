@@ -11,8 +11,7 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 from jaxtyping import Array
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from smooth import QUICK, truth
 
 from osculate import data, tasks
+from smooth import QUICK, truth
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import pytest
-from smooth import QUICK
 
 import osculate
 from osculate import store, tasks
 from osculate.core import InputError
+from smooth import QUICK
 
 JOB = """
 import sys
@@ -81,15 +81,21 @@ def interrupt_at(leg, step):
         ("values only/search/lbfgs", 200),
     ],
 )
-def test_an_interrupted_run_continues_from_its_last_chunk(tmp_path, table, quick, leg, step):
+def test_an_interrupted_run_continues_from_its_last_chunk(
+    tmp_path, table, quick, leg, step
+):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        tasks.surrogate(table, out=out, compare=True, watch=interrupt_at(leg, step), **QUICK)
+        tasks.surrogate(
+            table, out=out, compare=True, watch=interrupt_at(leg, step), **QUICK
+        )
     with pytest.raises(InputError, match="has not ended"):
         osculate.load(out)
     seen = []
     watch = lambda name, progress: seen.append((name, progress.step))
-    found = tasks.surrogate(table, out=out, compare=True, resume=True, watch=watch, **QUICK)
+    found = tasks.surrogate(
+        table, out=out, compare=True, resume=True, watch=watch, **QUICK
+    )
     assert (leg, step) not in seen
     assert seen[0][0] == leg
     x = np.array([[0.3, -0.4]])
@@ -101,8 +107,8 @@ def test_an_interrupted_run_continues_from_its_last_chunk(tmp_path, table, quick
 
 def test_a_damaged_checkpoint_gives_way_to_an_older_one(tmp_path, table, quick):
     out = tmp_path / "run"
+    watch = interrupt_at("derivatives/all rows/lbfgs", 0)
     with pytest.raises(KeyboardInterrupt):
-        watch = interrupt_at("derivatives/all rows/lbfgs", 0)
         tasks.surrogate(table, out=out, compare=True, watch=watch, **QUICK)
     newest = sorted((out / "state").iterdir())[-1]
     content = bytearray(newest.read_bytes())
@@ -118,13 +124,21 @@ def test_only_the_last_checkpoints_are_kept(tmp_path, table):
     assert len(states) <= 3
     listed = set(store.verify(tmp_path / "run"))
     assert {f"state/{name}" for name in states} <= listed
-    assert {"run.json", "model.npz", "history.npz", "log.jsonl", "metrics.json"} <= listed
+    assert {
+        "run.json",
+        "model.npz",
+        "history.npz",
+        "log.jsonl",
+        "metrics.json",
+    } <= listed
 
 
 def test_resuming_a_finished_run_loads_it(tmp_path, table):
     first = tasks.surrogate(table, out=tmp_path / "run", **QUICK)
     never = lambda name, progress: pytest.fail("nothing is left to do")
-    again = tasks.surrogate(table, out=tmp_path / "run", resume=True, watch=never, **QUICK)
+    again = tasks.surrogate(
+        table, out=tmp_path / "run", resume=True, watch=never, **QUICK
+    )
     assert again.metrics == first.metrics
 
 
@@ -141,14 +155,16 @@ def test_resuming_with_other_choices_is_refused(tmp_path, table, change, message
 def test_resuming_with_another_table_is_refused(tmp_path, table):
     tasks.surrogate(table, out=tmp_path / "run", **QUICK)
     with pytest.raises(InputError, match="begun with another table"):
-        tasks.surrogate(table.rows(slice(0, 30)), out=tmp_path / "run", resume=True, **QUICK)
+        tasks.surrogate(
+            table.rows(slice(0, 30)), out=tmp_path / "run", resume=True, **QUICK
+        )
 
 
 def test_an_existing_folder_is_not_overwritten(tmp_path, table, quick):
     out = tmp_path / "run"
     quick.save(out)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    with pytest.raises(InputError, match="already exists.*\n.*--resume.*--force"):
+    with pytest.raises(InputError, match=r"already exists.*\n.*--resume.*--force"):
         tasks.surrogate(table, out=out, **QUICK)
     assert before == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     (tmp_path / "mine").mkdir()
@@ -161,8 +177,8 @@ def test_an_existing_folder_is_not_overwritten(tmp_path, table, quick):
 def test_force_keeps_the_old_run_until_the_new_one_has_ended(tmp_path, table, quick):
     out = tmp_path / "run"
     quick.save(out)
+    watch = interrupt_at("derivatives/search/lbfgs", 0)
     with pytest.raises(KeyboardInterrupt):
-        watch = interrupt_at("derivatives/search/lbfgs", 0)
         tasks.surrogate(table, out=out, force=True, watch=watch, **QUICK)
     assert osculate.load(tmp_path / ".run.replaced").metrics == quick.metrics
     tasks.surrogate(table, out=out, force=True, seed=1, **QUICK)
@@ -186,7 +202,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, table, quick, monkeypa
     with pytest.raises(OSError, match="No space left"):
         tasks.surrogate(table, out=out, compare=True, **QUICK)
     monkeypatch.undo()
-    assert list((out / "state").glob("*.npz")), "nothing was saved before the disk was full"
+    assert list((out / "state").glob("*.npz")), (
+        "nothing was saved before the disk was full"
+    )
     found = tasks.surrogate(table, out=out, compare=True, resume=True, **QUICK)
     assert found.metrics == quick.metrics
 

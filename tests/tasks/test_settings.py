@@ -9,13 +9,20 @@ from osculate.tasks._budget import parse_budget
 
 @pytest.mark.parametrize(
     ("text", "steps", "seconds"),
-    [("5000steps", 5000, None), (" 1 step", 1, None), ("60s", None, 60.0), ("0.5 s", None, 0.5)],
+    [
+        ("5000steps", 5000, None),
+        (" 1 step", 1, None),
+        ("60s", None, 60.0),
+        ("0.5 s", None, 0.5),
+    ],
 )
 def test_budgets(text, steps, seconds):
     assert parse_budget(text) == (steps, seconds)
 
 
-@pytest.mark.parametrize("text", ["", "60", "0s", "0steps", "-5s", "1.2.3s", "1h", "error=1e-3"])
+@pytest.mark.parametrize(
+    "text", ["", "60", "0s", "0steps", "-5s", "1.2.3s", "1h", "error=1e-3"]
+)
 def test_what_is_no_budget(text):
     with pytest.raises(InputError, match="Write for instance 5000steps or 60s"):
         parse_budget(text)

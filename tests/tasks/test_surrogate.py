@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from smooth import QUICK, truth
 
 import osculate
 from osculate import core, data, tasks
+from smooth import QUICK, truth
 
 
 def test_values_and_derivatives_agree_with_the_truth(quick):
@@ -182,7 +182,7 @@ def test_a_fresh_process_loads_a_run_with_one_call(quick, tmp_path):
         text=True,
     ).stdout
     assert np.array_equal(
-        np.array(eval(printed)),  # noqa: S307
+        np.array(eval(printed)),
         quick.gradient(np.array([[0.1, 0.2]])),
     )
 
@@ -199,7 +199,8 @@ def test_loading_gives_back_what_was_saved(quick, tmp_path):
         assert np.array_equal(loaded.result.history[name], column)
     samples = {
         "fit": core.Samples(
-            jnp.zeros((1, 2)), {"value": jnp.zeros((1, 2)), "jacobian": jnp.zeros((1, 2, 2))}
+            jnp.zeros((1, 2)),
+            {"value": jnp.zeros((1, 2)), "jacobian": jnp.zeros((1, 2, 2))},
         )
     }
     both = [r.objective(r.value, samples)[0] for r in (loaded.result, quick.result)]

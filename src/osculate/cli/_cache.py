@@ -23,7 +23,9 @@ def use_cache() -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = folder.stat()
         if state.st_uid != os.getuid() or state.st_mode & 0o077:
-            raise PermissionError(f"{folder} is open to others; run: chmod 700 {folder}")
+            raise PermissionError(
+                f"{folder} is open to others; run: chmod 700 {folder}"
+            )
         if not os.access(folder, os.W_OK):
             raise PermissionError(f"{folder} cannot be written to")
     except OSError as error:

@@ -20,9 +20,20 @@ from ._interrupt import Interrupt
 from ._progress import Bar
 
 BAD_INPUT = (InputError, store.CorruptFileError, store.NewerFormatError)
-CHOICES = (
-    "inputs outputs test compare strict loss width depth activation validation budget seed"
-).split()
+CHOICES = [
+    "inputs",
+    "outputs",
+    "test",
+    "compare",
+    "strict",
+    "loss",
+    "width",
+    "depth",
+    "activation",
+    "validation",
+    "budget",
+    "seed",
+]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -56,7 +67,9 @@ def predict(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     if Path(options.out).resolve() == Path(options.table).resolve():
-        raise InputError(f"--out {options.out}: is the table itself.\nGive another file.")
+        raise InputError(
+            f"--out {options.out}: is the table itself.\nGive another file."
+        )
     store.write(options.out, text.encode("utf-8"))
     return 0
 

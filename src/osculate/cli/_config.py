@@ -37,7 +37,9 @@ def read_config(path: str) -> dict[str, Any]:
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}.\nGive an existing file.") from error
+        raise InputError(
+            f"{path}: {error.strerror}.\nGive an existing file."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML: {error}.\nCorrect that line.") from error
     return {key: _checked(path, key, value) for key, value in found.items()}
@@ -51,7 +53,9 @@ def _checked(path: str, key: str, value: Any) -> Any:
         )
     kinds = KINDS[key]
     if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
-        wanted = " or ".join(k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        wanted = " or ".join(
+            k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,))
+        )
         raise InputError(
             f"{path}: {key} = {value!r} is a {type(value).__name__}; expected {wanted}."
         )

@@ -59,7 +59,9 @@ def parser() -> Parser:
 
 def _demo(command: Parser) -> None:
     command.add_argument("--out", metavar="DIR", help="folder of the run")
-    command.add_argument("--force", action="store_true", help="replace the run in --out")
+    command.add_argument(
+        "--force", action="store_true", help="replace the run in --out"
+    )
     _budget(command)
     _manners(command)
 
@@ -69,15 +71,33 @@ def _fit(command: Parser) -> None:
     add("table", metavar="TABLE", help="CSV, NPZ or Parquet; derivatives as dh/dT")
     names = _names
     add("--inputs", type=names, default=NOT_GIVEN, metavar="a,b", help="input columns")
-    add("--outputs", type=names, default=NOT_GIVEN, metavar="c,d", help="output columns")
-    add("--test", default=NOT_GIVEN, metavar="TABLE", help="rows to measure the result on")
+    add(
+        "--outputs", type=names, default=NOT_GIVEN, metavar="c,d", help="output columns"
+    )
+    add(
+        "--test",
+        default=NOT_GIVEN,
+        metavar="TABLE",
+        help="rows to measure the result on",
+    )
     add("--config", metavar="FILE.toml", help="these options in a file, same names")
     add("--compare", **_flag("also fit the same network to values only"))
     add("--strict", **_flag("suspicious derivative columns are errors"))
     add("--loss", default=NOT_GIVEN, metavar="NAME", help="gaussian (the default)")
-    add("--width", type=int, default=NOT_GIVEN, metavar="N", help="size of hidden layers")
+    add(
+        "--width",
+        type=int,
+        default=NOT_GIVEN,
+        metavar="N",
+        help="size of hidden layers",
+    )
     add("--depth", type=int, default=NOT_GIVEN, metavar="N", help="hidden layers (3)")
-    add("--activation", default=NOT_GIVEN, metavar="NAME", help="tanh (the default), ...")
+    add(
+        "--activation",
+        default=NOT_GIVEN,
+        metavar="NAME",
+        help="tanh (the default), ...",
+    )
     add(
         "--validation",
         type=float,
@@ -97,7 +117,13 @@ def _predict(command: Parser) -> None:
     add = command.add_argument
     add("run", metavar="RUN", help="folder of a finished run")
     add("table", metavar="TABLE", help="a table with the input columns")
-    add("--derivatives", type=int, default=0, metavar="K", help="orders 1..K too (0 to 2)")
+    add(
+        "--derivatives",
+        type=int,
+        default=0,
+        metavar="K",
+        help="orders 1..K too (0 to 2)",
+    )
     add("--out", metavar="FILE", help="CSV file instead of the standard output")
 
 
@@ -120,7 +146,9 @@ def _budget(command: Parser) -> None:
 
 
 def _manners(command: Parser) -> None:
-    command.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    command.add_argument(
+        "--json", action="store_true", help="one JSON object on stdout"
+    )
     command.add_argument("--quiet", action="store_true", help="no progress, no table")
 
 

@@ -56,9 +56,13 @@ class Term(eqx.Module):
         """Returns by name the residuals `(N, ...)`, half whose square is the part."""
         found = {}
         for name, z, y, w in self._rows(model, samples):
-            r = _vmap_rows(lambda z, y, w, name=name: _pick(self.loss, name).residual(z, y))
+            r = _vmap_rows(
+                lambda z, y, w, name=name: _pick(self.loss, name).residual(z, y)
+            )
             scale = jnp.sqrt(_pick(self.weight, name) * w)
-            found[name] = scale.reshape(scale.shape + (1,) * (z.ndim - w.ndim)) * r(z, y, w)
+            found[name] = scale.reshape(scale.shape + (1,) * (z.ndim - w.ndim)) * r(
+                z, y, w
+            )
         return found
 
     def _rows(self, model: PyTree[Any], samples: Samples) -> Iterator[tuple]:

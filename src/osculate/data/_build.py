@@ -6,12 +6,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from osculate.core import InputError
+from osculate.diff import TENSORS
 
 from ._columns import Columns, row_number
 from ._headers import split_unit
 from ._names import derivative_names, slash_name
 from ._roles import Roles
-from ._table import ORDERS, Table
+from ._table import Table
 
 FEWEST_ROWS = 4
 AGREEMENT = 1e-6  # relative, of one derivative given twice
@@ -90,7 +91,7 @@ def table_of_columns(columns: Columns, roles: Roles) -> Table:
     N, M, D = len(x), len(roles.outputs), len(roles.inputs)
     y = {"value": values}
     for name, (output, below) in roles.derivatives.items():
-        order = ORDERS[len(below)]
+        order = TENSORS[len(below)]
         array = y.setdefault(order, np.full((N, M) + len(below) * (D,), np.nan))
         index = (roles.outputs.index(output), *map(roles.inputs.index, below))
         header = columns.headers[at[name]]
@@ -100,7 +101,7 @@ def table_of_columns(columns: Columns, roles: Roles) -> Table:
         array[:, *index] = np.where(np.isnan(entry), cells, entry)
         ordered = sorted(below, key=roles.inputs.index)
         headers.setdefault(slash_name(output, ordered), header)
-    y = {order: y[order] for order in ORDERS if order in y}
+    y = {order: y[order] for order in TENSORS if order in y}
     return build_table(
         columns.source, roles.inputs, roles.outputs, x, y, headers, columns.place
     )

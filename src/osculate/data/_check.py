@@ -1,9 +1,11 @@
 """Do a table's derivatives agree with differences of its values?"""
 
+from osculate.diff import TENSORS
+
 from ._equations import columns_of, equations
 from ._repairs import best_repair
 from ._suspicion import Suspicion
-from ._table import ORDERS, Table
+from ._table import Table
 
 MOST_INPUTS = 24  # with more, second derivatives are too many to look at
 
@@ -29,7 +31,7 @@ def check_derivatives(table: Table) -> list[Suspicion]:
     highest = 2 if len(table.inputs) <= MOST_INPUTS else 1
     columns = columns_of(table, highest)
     for order in range(1, highest + 1):
-        if not {ORDERS[order - 1], ORDERS[order]} <= table.y.keys():
+        if not {TENSORS[order - 1], TENSORS[order]} <= table.y.keys():
             continue
         predicted = list(equations(table, columns, order))
         for _ in range(2 * sum(len(equation.names) for equation in predicted)):

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from osculate.diff import TENSORS
+
 from ._names import slash_name
 from ._neighbours import neighbour_pairs
-from ._table import ORDERS, Table
+from ._table import Table
 
 ROUNDING = 1e-9  # misfits below this are all alike
 Columns = dict[str, np.ndarray]
@@ -92,7 +94,7 @@ def columns_of(table: Table, highest: int) -> Columns:
         The columns, each `(N,)`.
     """
     columns = {}
-    for label in ORDERS[: highest + 1]:
+    for label in TENSORS[: highest + 1]:
         if label in table.y:
             full = np.where(table.known[label], table.y[label], np.nan)
             for index in np.ndindex(full.shape[1:]):

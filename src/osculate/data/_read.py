@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from osculate.core import InputError, did_you_mean
+from osculate.diff import TENSORS
 
 from ._arrays import LAYOUT, default_names, matrix, table_of_arrays
 from ._build import build_table, table_of_columns
@@ -19,7 +20,7 @@ from ._kinds import find_file
 from ._npz import read_npz
 from ._parquet import read_parquet
 from ._roles import asked_names, assign_roles
-from ._table import ORDERS, Table
+from ._table import Table
 
 
 @runtime_checkable
@@ -212,7 +213,7 @@ def _cast(table: Table, inputs: Names | None, outputs: Names | None) -> Table:
     plain = dict(zip(every, (*table.x.T, *values.T), strict=True))
     y = {"value": np.stack([plain[n] for n in outputs], axis=1)}
     N, M, D = len(table), len(outputs), len(inputs)
-    for order in ORDERS[1:]:
+    for order in TENSORS[1:]:
         if order in table.y:
             full = np.where(table.known[order], table.y[order], np.nan)
             y[order] = np.full((N, M) + (full.ndim - 2) * (D,), np.nan)

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from osculate.core import Samples
-
-ORDERS = ("value", "jacobian", "hessian")
+from osculate.diff import TENSORS
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Table:
         """SHA-256 of names and numbers, whatever format they were read from."""
         digest = hashlib.sha256(json.dumps([self.inputs, self.outputs]).encode())
         digest.update(_canonical(self.x))
-        for order in ORDERS:
+        for order in TENSORS:
             if order in self.y:
                 digest.update(f"{order}{self.y[order].shape}".encode())
                 digest.update(_canonical(self.y[order]))
@@ -79,6 +78,22 @@ class Table:
             x=self.x[index],
             y={order: array[index] for order, array in self.y.items()},
             known={order: array[index] for order, array in self.known.items()},
+        )
+
+    def up_to(self, order: int) -> "Table":
+        """Returns the table without derivatives above an order.
+
+        Args:
+            order: Highest order kept: 0 leaves the values only.
+
+        Returns:
+            A table with the same rows.
+        """
+        kept = [name for name in self.y if TENSORS.index(name) <= order]
+        return replace(
+            self,
+            y={name: self.y[name] for name in kept},
+            known={name: self.known[name] for name in kept},
         )
 
     def samples(self) -> Samples:

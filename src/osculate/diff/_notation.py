@@ -1,8 +1,8 @@
 """The notation of print: `u_xx` read as a field and a multi-index.
 
-A declared field wins over notation (`nu_t` may be a field). Otherwise the name splits at
-its last underscore, and the tail is read as coordinates in every possible way: none is
-an error that lists what exists, two are an error that lists both.
+A declared field wins over notation (`nu_t` may be a field). Otherwise the name splits
+at its last underscore, and the tail is read as coordinates in every possible way: none
+is an error that lists what exists, two are an error that lists both.
 """
 
 from collections.abc import Sequence

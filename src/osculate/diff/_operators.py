@@ -96,7 +96,7 @@ def jet(u: Field, order: int) -> Callable[[Float[Array, " D"]], tuple]:
     followed by j axes of length D. Equal mixed derivatives are computed once.
 
     Args:
-        u: `(D,) -> (...)`, an array of any shape; `as_vector` makes one of named fields.
+        u: `(D,) -> (...)`, any shape; `as_vector` makes an array of named fields.
         order: Highest order, 0 or more.
 
     Returns:

@@ -41,7 +41,7 @@ def partials(
     """
     over, fields = names(over), names(fields)
     asked = [read(name, fields=fields, over=over) for name in names(wanted)]
-    answer = namedtuple("Partials", [p.name for p in asked])  # noqa: PYI024
+    answer = namedtuple("Partials", [p.name for p in asked])
 
     def at(x: Float[Array, " D"]):
         if x.shape != (len(over),):
@@ -61,7 +61,11 @@ def partials(
 
 
 def partial(
-    u: Field, wanted: str, over: str | Sequence[str], *, fields: str | Sequence[str] = "u"
+    u: Field,
+    wanted: str,
+    over: str | Sequence[str],
+    *,
+    fields: str | Sequence[str] = "u",
 ) -> Field:
     """Returns x -> one partial derivative of u at x.
 

@@ -1,8 +1,8 @@
 """Many partial derivatives from one pass, each in an array of its own.
 
 A partial derivative is named by its coordinates in ascending order: `(0, 1, 1)` is
-d^3/dx0 dx1^2. The set asked for is closed downwards: every prefix is computed on the way
-and shared. Each order is one linearization of all that lies below it. Arrays of their
+d^3/dx0 dx1^2. The set asked for is closed downwards: every prefix is computed on the
+way and shared. Each order is one linearization of all that lies below it. Arrays of their
 own took 0.5 to 0.7 times the time of stacked ones in a training step on two cores
 (`benchmarks/jet_layout.py`).
 """
@@ -21,7 +21,7 @@ Streams = dict[Key, Array]
 
 
 def all_keys(size: int, order: int) -> list[Key]:
-    """Returns every partial derivative of exactly this order, by ascending coordinates."""
+    """Returns every partial derivative of one order, coordinates ascending."""
     return list(itertools.combinations_with_replacement(range(size), order))
 
 
@@ -47,9 +47,7 @@ def streams(
     return ask
 
 
-def _extended(
-    lower: Callable[..., Streams], keys: list[Key]
-) -> Callable[..., Streams]:
+def _extended(lower: Callable[..., Streams], keys: list[Key]) -> Callable[..., Streams]:
     """Adds one order: derivatives of what is known along the last coordinate."""
 
     def at(x: Float[Array, " D"]) -> Streams:

@@ -1,4 +1,4 @@
-"""What the derivative tensors of each order are called in samples, losses and tables."""
+"""What the derivative tensors are called in samples, losses and tables."""
 
 TENSORS = ("value", "jacobian", "hessian")
 

@@ -7,6 +7,7 @@ from jaxtyping import PyTree
 
 from osculate.chance import Gaussian
 
+
 class Part(eqx.Module):
     """The derivative tensor of one order, and how its disagreement is scored.
 

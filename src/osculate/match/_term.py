@@ -39,8 +39,8 @@ def term(*parts: Part) -> Term:
     Missing entries have weight 0 in the samples (SPEC S0.6).
 
     Args:
-        *parts: `values()`, `jacobians()`, `hessians()`, `derivatives(order)`; each order
-            once.
+        *parts: `values()`, `jacobians()`, `hessians()`, `derivatives(order)`; each
+            order once.
 
     Returns:
         A Term whose samples hold `y` and `weight` by part name.

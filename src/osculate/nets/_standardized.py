@@ -27,7 +27,15 @@ class Standardized(eqx.Module):
     y_shift: Fixed
     y_scale: Fixed
 
-    def __init__(self, net: PyTree[Any], *, x_shift, x_scale, y_shift, y_scale):
+    def __init__(
+        self,
+        net: PyTree[Any],
+        *,
+        x_shift: Float[Array, " D"],
+        x_scale: Float[Array, " D"],
+        y_shift: Float[Array, " M"],
+        y_scale: Float[Array, " M"],
+    ):
         """Wraps a network of unit scale.
 
         Args:

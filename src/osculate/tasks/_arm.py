@@ -63,7 +63,9 @@ def fit_arm(
     """
     steps = budget.steps
     begun = journal.seconds
-    by = lambda share: until and max(begun + share * (until - begun) - journal.seconds, 0.0)
+    by = lambda share: (
+        until and max(begun + share * (until - begun) - journal.seconds, 0.0)
+    )
     warm_up = WARM_UP if steps is None else min(WARM_UP, max(1, steps // 5))
     sampling = _sampling(split.fitted, key)
     first = journal.run(
@@ -113,7 +115,10 @@ def fit_arm(
         patience=10**9,
     )
     return Arm(
-        search, final, _joined(first.history, search.history), (chosen[0], search.stats["steps"])
+        search,
+        final,
+        _joined(first.history, search.history),
+        (chosen[0], search.stats["steps"]),
     )
 
 
@@ -140,7 +145,5 @@ def _joined(
         n: np.concatenate([first.get(n, gap(first)), second.get(n, gap(second))])
         for n in names
     }
-    joined["step"] = np.concatenate(
-        [first["step"], first["step"][-1] + second["step"]]
-    )
+    joined["step"] = np.concatenate([first["step"], first["step"][-1] + second["step"]])
     return joined

@@ -34,7 +34,9 @@ def evaluation(
     Returns:
         Truth (NaN where unknown) and predictions by name in print notation.
     """
-    truth = _columns(table, [np.where(table.known[k], v, np.nan) for k, v in table.y.items()])
+    truth = _columns(
+        table, [np.where(table.known[k], v, np.nan) for k, v in table.y.items()]
+    )
     of = lambda m: _columns(table, _like(table, m))
     return report.Evaluation(
         kind=kind,
@@ -82,7 +84,9 @@ def slices(table: Table, model: Any) -> list[report.Slice]:
         points[:, d] = grid
         value, slope = predict_jet(model, points, 1)
         near = _nearest(table, d, middle)
-        at = {n: float(v) for n, v in zip(table.inputs, middle, strict=True) if n != name}
+        at = {
+            n: float(v) for n, v in zip(table.inputs, middle, strict=True) if n != name
+        }
         for m, output in enumerate(table.outputs):
             rows = near[table.known["value"][near, m]]
             found.append(
@@ -157,6 +161,8 @@ def _percent(ratio: float) -> str:
 def _gain(names, metrics, values_only) -> str:
     """Median over the names of how many times smaller the error became."""
     ratios = [
-        values_only[n]["rrmse"] / metrics[n]["rrmse"] for n in names if metrics[n]["rrmse"]
+        values_only[n]["rrmse"] / metrics[n]["rrmse"]
+        for n in names
+        if metrics[n]["rrmse"]
     ]
     return f"{np.median(ratios):.1f} times" if ratios else "equally"

@@ -1,9 +1,9 @@
 """Remembers a job leg by leg, so that it can go on where it was interrupted.
 
 A leg is one call of `train.fit` under a name. A journal keeps the outcome of the legs
-that ended and the last chunk of the one that runs; whoever owns a place on disk gives it
-a `save`. Legs are asked for in the same order when a job is resumed: those that ended
-answer at once, the one that ran continues from its last saved chunk.
+that ended and the last chunk of the one that runs; whoever owns a place on disk gives
+it a `save`. Legs are asked for in the same order when a job is resumed: those that
+ended answer at once, the one that ran continues from its last saved chunk.
 """
 
 import dataclasses
@@ -164,9 +164,7 @@ class Journal:
             self._keep_latest()
             raise
         facts = {**result.stats, "status": result.status.name}
-        self._state.done[name] = Leg(
-            store.leaves(result.value), result.history, facts
-        )
+        self._state.done[name] = Leg(store.leaves(result.value), result.history, facts)
         self._state.running, self._state.now = "", None
         self._store()
         return result

@@ -45,7 +45,8 @@ def describe(
     """
     shown = _evaluation(arms, table, test)
     metrics = report.metrics(shown.truth, shown.prediction)
-    values_only = shown.values_only and report.metrics(shown.truth, shown.values_only)
+    other = shown.values_only
+    values_only = None if other is None else report.metrics(shown.truth, other)
     optimizer = "adam {} steps, lbfgs {} steps".format(*_steps(arms))
     stats = {
         **arms.main.final.stats,
@@ -105,7 +106,9 @@ def _remarks(arms: Arms, metrics: report.Metrics, test, table: Table) -> list[st
             "The figures are those of the fit before it was repeated on all rows; only "
             "a separate test table can measure the shipped model."
         )
-    worst = max((metrics[o]["rrmse"] or 0.0 for o in table.outputs if o in metrics), default=0.0)
+    worst = max(
+        (metrics[o]["rrmse"] or 0.0 for o in table.outputs if o in metrics), default=0.0
+    )
     if worst > POOR:
         found.append(
             f"Poor: the error of a value reaches {100 * worst:.0f} % of its spread. "
@@ -141,7 +144,9 @@ def _histories(arms: Arms) -> dict[str, ndarray]:
     fits = {"search": arms.main.history, "final": arms.main.final.history}
     if arms.values_only is not None:
         fits["values only"] = arms.values_only.history
-    return {f"{fit}/{n}": a for fit, columns in fits.items() for n, a in columns.items()}
+    return {
+        f"{fit}/{n}": a for fit, columns in fits.items() for n, a in columns.items()
+    }
 
 
 def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, str]]:
@@ -149,7 +154,10 @@ def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, st
     outputs, inputs = ", ".join(table.outputs), ", ".join(table.inputs)
     rows = {"table": f"{table.name}, {len(table)} rows", "digest": table.digest}
     if test is not None:
-        rows |= {"test table": f"{test.name}, {len(test)} rows", "test digest": test.digest}
+        rows |= {
+            "test table": f"{test.name}, {len(test)} rows",
+            "test digest": test.digest,
+        }
     return {
         "Configuration": {
             "network": f"{arms.network}, {arms.parameters} parameters",

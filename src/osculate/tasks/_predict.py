@@ -1,9 +1,11 @@
 """Values and derivatives of a model at many points, NumPy in and out."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, PyTree
 
 from osculate import diff
 from osculate.train import padded_size
@@ -12,7 +14,7 @@ ROWS_AT_ONCE = 8192
 
 
 def predict_jet(
-    model, x: Float64[np.ndarray, "N D"], order: int
+    model: PyTree[Any], x: Float64[np.ndarray, "N D"], order: int
 ) -> tuple[Float64[np.ndarray, "N M ..."], ...]:
     """Returns the derivative tensors of orders 0..order at every row, in float64.
 

@@ -69,4 +69,6 @@ def _known(what: str, name: str, names: tuple[str, ...]) -> None:
 
 def _at_least(what: str, value: int | None, least: int) -> None:
     if value is not None and value < least:
-        raise InputError(f"{what} is {value}.\nGive a whole number of at least {least}.")
+        raise InputError(
+            f"{what} is {value}.\nGive a whole number of at least {least}."
+        )

@@ -1,4 +1,4 @@
-"""Any Optax method as an Optimizer, given as a recipe so that fits share compilations."""
+"""Any Optax method as an Optimizer, as a recipe so that fits share compilations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +34,9 @@ class Recipe(eqx.Module):
 
     def build(self) -> Any:
         """Calls the function, nested recipes first.
+
+        Returns:
+            What the function returns.
 
         Raises:
             TypeError: If the function decides by the value of a float.
@@ -102,8 +105,8 @@ def first_order(make: Callable[..., Any], *args: Any, **kwargs: Any) -> FirstOrd
 
     Args:
         make: A function that returns an `optax.GradientTransformation`.
-        *args: Its arguments; floats are data, everything else is compiled in. A schedule
-            is a `Recipe(optax.cosine_decay_schedule, 1e-2, 1000)`.
+        *args: Its arguments; floats are data, everything else is compiled in. A
+            schedule is a `Recipe(optax.cosine_decay_schedule, 1e-2, 1000)`.
         **kwargs: Its keyword arguments.
 
     Returns:

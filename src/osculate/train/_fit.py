@@ -63,9 +63,7 @@ class _Step(eqx.Module):
                 lambda: self._resample(now, k),
                 lambda: (now.samples, now.state),
             )
-        model, state, _ = self.optimizer.step(
-            self.objective, now.model, samples, state
-        )
+        model, state, _ = self.optimizer.step(self.objective, now.model, samples, state)
         kept = None if self.sampler is None else samples
         return Snapshot(model, state, kept, now.best, now.best_loss, now.best_step)
 
@@ -200,7 +198,9 @@ def fit(
         FitError: If `throw` and the loss became infinite or NaN.
     """
     if sampler is not None and key is None:
-        raise ValueError("`fit`: a sampler needs randomness. Pass key=jax.random.key(0).")
+        raise ValueError(
+            "`fit`: a sampler needs randomness. Pass key=jax.random.key(0)."
+        )
     if patience is not None and validation is None:
         raise ValueError("`fit`: patience needs a validation loss. Pass validation=.")
     samples = dict(samples)

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
@@ -46,8 +47,10 @@ class LBFGS(eqx.Module):
             updates, state = self._method().update(
                 gradient, state, flat, value=value, grad=gradient, value_fn=loss
             )
+            flat = jnp.add(flat, updates)
         theta, build = trainable(model)
-        return build(ravel_pytree(theta)[1](flat + updates)), state, {}
+        _, unravel = ravel_pytree(theta)
+        return build(unravel(flat)), state, {}
 
     def moved(
         self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]

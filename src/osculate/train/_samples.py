@@ -47,9 +47,7 @@ def pad(samples: Samples, size: int | None = None) -> Samples:
         lambda w: take(w) * real.astype(w.dtype).reshape(-1, *[1] * (np.ndim(w) - 1)),
         weight,
     )
-    return Samples(
-        jax.tree.map(take, samples.x), jax.tree.map(take, samples.y), masked
-    )
+    return Samples(jax.tree.map(take, samples.x), jax.tree.map(take, samples.y), masked)
 
 
 class Minibatch(eqx.Module):

@@ -1,0 +1,68 @@
+"""What derivatives buy on water (SPEC S0.3): values only against values + gradients.
+
+The same network, random weights, rows and budget of steps; both arms are measured on
+the 2,000 rows of the test table. Medians and quartiles over seeds.
+
+    python benchmarks/water.py [--seeds 5] [--points 50 100 200 400]
+"""
+
+import argparse
+import statistics
+from typing import Any
+
+from _common import keep, spread
+from osculate import data, tasks
+
+ORDERS = {0: ("h", "rho"), 1: ("h_T", "h_p", "rho_T", "rho_p")}
+
+
+def one(points: int, seed: int, order: int) -> dict[str, Any]:
+    """Fits the first so many rows with derivatives up to an order, and without."""
+    table = data.water().rows(slice(0, points)).up_to(order)
+    test = data.water_test().up_to(1)
+    found = tasks.surrogate(table, test=test, compare=True, seed=seed)
+    return {
+        "with": {name: m["rrmse"] for name, m in found.metrics.items()},
+        "values only": {name: m["rrmse"] for name, m in found.values_only.items()},
+        "seconds": found.result.stats["seconds"],
+        "network": found.page.facts["Configuration"]["network"],
+    }
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over the seeds, by name, and the gain of each order of derivative."""
+    found: dict[str, Any] = {
+        arm: {name: spread([r[arm][name] for r in runs]) for name in runs[0][arm]}
+        for arm in ("with", "values only")
+    }
+    for order, names in ORDERS.items():
+        ratio = [
+            statistics.geometric_mean(r["with"][n] / r["values only"][n] for n in names)
+            for r in runs
+        ]
+        found[f"error of order {order}, with / values only"] = spread(ratio)
+    found["seconds"] = spread([r["seconds"] for r in runs])
+    found["network"] = runs[0]["network"]
+    return found
+
+
+def main() -> None:
+    """Runs all sizes and keeps the result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--points", type=int, nargs="*", default=[50, 100, 200, 400])
+    options = parser.parse_args()
+    found: dict[str, Any] = {"seeds": options.seeds, "test rows": 2000}
+    for order, title in (
+        (1, "values + gradients"),
+        (2, "values + gradients + Hessians"),
+    ):
+        for points in options.points:
+            runs = [one(points, seed, order) for seed in range(options.seeds)]
+            found[f"{title}, {points} points"] = summary(runs)
+            print(title, points, flush=True)
+    keep("water", found)
+
+
+if __name__ == "__main__":
+    main()
