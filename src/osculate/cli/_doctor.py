@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from osculate import tasks
+from osculate import diff, tasks
 
 from ._cache import cache_folder
 
@@ -24,6 +24,7 @@ def findings() -> dict[str, str]:
     found["devices"] = ", ".join(str(d) for d in jax.devices())
     found["processors"] = f"{tasks.threads()} usable of {os.cpu_count()}"
     found["float64"] = "works inside tasks" if x64 else "does not work on this device"
+    found["derivatives"] = _exact_derivatives()
     found["x64 by default"] = "on" if jax.config.read("jax_enable_x64") else "off"
     found["this folder"] = f"{here} ({_writable(here)})"
     nearest = next(p for p in (cache, *cache.parents) if p.exists())
@@ -33,6 +34,14 @@ def findings() -> dict[str, str]:
         how = f"missing: python -m pip install 'osculate[{extra}]'"
         found[f"extra {extra}"] = how if missing else f"{module} installed"
     return found
+
+
+def _exact_derivatives() -> str:
+    """Compares sin'(0) = 1 and sin''(0) = 0, which hold to the last bit."""
+    slope = diff.partial(lambda x: jnp.sin(x[0]), "u_x", over="x")
+    curvature = diff.partial(lambda x: jnp.sin(x[0]), "u_xx", over="x")
+    at = jnp.zeros(1)
+    return "exact" if (slope(at), curvature(at)) == (1, 0) else "wrong on this device"
 
 
 def _writable(folder: Path) -> str:

@@ -1,17 +1,17 @@
 """A progress bar on a terminal; nothing elsewhere."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from osculate import train
+from osculate import train
 
 
 class Bar:
-    """Shows each fit of a job: steps, time left, and every part of the loss."""
+    """One line per fit with steps and time left, and below them every loss of now."""
 
     def __init__(self, *, quiet: bool):
         """Prepares the bar.
@@ -20,19 +20,22 @@ class Bar:
             quiet: Show nothing, even on a terminal.
         """
         console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:>6.0f} steps"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[losses]}"),
+        self._shown = console.is_terminal and not quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:>5.0f} steps"),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
-            disable=quiet or not console.is_terminal,
         )
-        self._tasks: dict[str, int] = {}
+        self._losses = Text(style="dim", no_wrap=True, overflow="ellipsis")
+        group = Group(self._bars, self._losses)
+        self._live = Live(group, console=console, refresh_per_second=8)
+        self._lines: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Bar":
-        self._bar.start()
+        if self._shown:
+            self._live.start()
         return self
 
     def __exit__(
@@ -41,17 +44,19 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        self._losses.plain = ""
+        self._live.stop()
 
-    def watch(self, leg: str, progress: "train.Progress") -> None:
+    def watch(self, leg: str, progress: train.Progress) -> None:
         """Moves the bar of one fit."""
-        if leg not in self._tasks:
-            self._tasks[leg] = self._bar.add_task(leg, total=progress.steps, losses="")
-        parts = {
-            name.rpartition(".")[2]: value
+        if leg not in self._lines:
+            for line in self._lines.values():
+                self._bars.stop_task(line)
+            self._lines[leg] = self._bars.add_task(leg, total=progress.steps)
+        self._bars.update(self._lines[leg], completed=progress.step)
+        parts = [
+            f"{name.rpartition('.')[2]} {value:.1e}"
             for name, value in progress.record.items()
             if name != "step"
-        }
-        losses = "  ".join(f"{name} {value:.1e}" for name, value in parts.items())
-        task = self._tasks[leg]
-        self._bar.update(task, completed=progress.step, losses=losses)  # pyright: ignore[reportArgumentType]
+        ]
+        self._losses.plain = "  ".join(parts)

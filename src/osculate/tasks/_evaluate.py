@@ -69,6 +69,9 @@ def _columns(table: Table, tensors: Sequence[ndarray]) -> Columns:
 def slices(table: Table, model: Any) -> list[report.Slice]:
     """Cuts through the input space at the median of the other inputs.
 
+    A slice is as long as the data around it: it does not leave them for regions that
+    the table knows nothing of.
+
     Args:
         table: The rows the model was fitted to.
         model: The model.
@@ -79,11 +82,13 @@ def slices(table: Table, model: Any) -> list[report.Slice]:
     middle = np.median(table.x, axis=0)
     found = []
     for d, name in enumerate(table.inputs):
-        grid = np.linspace(table.x[:, d].min(), table.x[:, d].max(), SLICE_POINTS)
+        near = _by_distance(table, d, middle)
+        around = table.x[near[: max(ROWS_NEAR_SLICE, len(near) // 10)], d]
+        near = near[:ROWS_NEAR_SLICE]
+        grid = np.linspace(around.min(), around.max(), SLICE_POINTS)
         points = np.tile(middle, (SLICE_POINTS, 1))
         points[:, d] = grid
         value, slope = predict_jet(model, points, 1)
-        near = _nearest(table, d, middle)
         at = {
             n: float(v) for n, v in zip(table.inputs, middle, strict=True) if n != name
         }
@@ -105,12 +110,12 @@ def slices(table: Table, model: Any) -> list[report.Slice]:
     return sorted(found, key=lambda s: table.outputs.index(s.output))[:MOST_SLICES]
 
 
-def _nearest(table: Table, d: int, middle: ndarray) -> ndarray:
-    """Rows closest to the line through the middle along input d."""
+def _by_distance(table: Table, d: int, middle: ndarray) -> ndarray:
+    """All rows, those closest to the line through the middle along input d first."""
     scale = table.x.std(0)
     away = (table.x - middle) / np.where(scale > 0, scale, 1.0)
     away[:, d] = 0.0
-    return np.argsort(np.sum(away**2, axis=1), kind="stable")[:ROWS_NEAR_SLICE]
+    return np.argsort(np.sum(away**2, axis=1), kind="stable")
 
 
 def _slopes(table: Table, rows: ndarray, m: int, d: int) -> ndarray:
@@ -155,7 +160,7 @@ def verdict(
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.2g} %"
+    return f"{100 * ratio:.2g}\N{NO-BREAK SPACE}%"
 
 
 def _gain(names, metrics, values_only) -> str:

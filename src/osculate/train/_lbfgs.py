@@ -5,7 +5,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
@@ -47,7 +46,7 @@ class LBFGS(eqx.Module):
             updates, state = self._method().update(
                 gradient, state, flat, value=value, grad=gradient, value_fn=loss
             )
-            flat = jnp.add(flat, updates)
+            flat += updates  # pyright: ignore[reportOperatorIssue]
         theta, build = trainable(model)
         _, unravel = ravel_pytree(theta)
         return build(unravel(flat)), state, {}
