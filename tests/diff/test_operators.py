@@ -154,12 +154,13 @@ def test_a_row_of_the_hessian_by_two_backward_passes():
 def test_hessian_of_a_network(key):
     x = jnp.asarray([0.3, -0.8, 0.5])
     smooth = nets.MLP(3, 1, width=8, depth=2, key=key)
-    hessian = diff.hessian(lambda x: smooth(x)[0])(x)
+    hessian = jax.jit(diff.hessian(lambda x: smooth(x)[0]))(x)
     assert np.abs(hessian).max() > 1e-3
     np.testing.assert_allclose(hessian, hessian.T, rtol=0, atol=1e-12)
     kinked = nets.MLP(3, 2, width=8, depth=2, activation="relu", key=key)
-    np.testing.assert_array_equal(diff.hessian(kinked)(x), np.zeros((2, 3, 3)))
-    assert np.abs(diff.jacobian(kinked)(x)).max() > 1e-3
+    flat = jax.jit(diff.hessian(kinked))(x)
+    np.testing.assert_array_equal(flat, np.zeros((2, 3, 3)))
+    assert np.abs(jax.jit(diff.jacobian(kinked))(x)).max() > 1e-3
     # With respect to the weights: a function of one point, the flat parameters.
     theta, unravel = ravel_pytree(smooth)
     curved = diff.hessian(lambda theta: unravel(theta)(x)[0])(theta)
@@ -167,7 +168,7 @@ def test_hessian_of_a_network(key):
     np.testing.assert_allclose(curved, curved.T, rtol=0, atol=1e-12)
 
 
-# --- closed forms, laws, differences ----------------------------------------------------
+# --- closed forms, laws, differences --------------------------------------------------
 
 
 @given(POINT)
@@ -245,12 +246,15 @@ def test_jit_vmap_and_grad():
         (diff.jacobian, vector),
         (diff.hessian, scalar),
     ]:
-        many = jax.jit(jax.vmap(operator(u)))(points)
+        many, alone = jax.jit(jax.vmap(operator(u)))(points), jax.jit(operator(u))
         for i, x in enumerate(points):
-            np.testing.assert_allclose(many[i], operator(u)(x), rtol=1e-12, atol=1e-14)
-        total = lambda x, operator=operator, u=u: jnp.sum(jnp.sin(operator(u)(x)))
+            np.testing.assert_allclose(many[i], alone(x), rtol=1e-12, atol=1e-14)
+        total = jax.jit(lambda x, alone=alone: jnp.sum(jnp.sin(alone(x))))
         np.testing.assert_allclose(
-            jax.grad(total)(points[0]), differences(total, points[0]), rtol=0, atol=1e-7
+            jax.jit(jax.grad(total))(points[0]),
+            differences(total, points[0]),
+            rtol=0,
+            atol=1e-7,
         )  # third derivatives up to 10, hence ten times the usual bound
 
 

@@ -87,6 +87,31 @@ def test_a_tail_that_only_one_split_can_spell():
     assert diff.partial(u, "u_aab", over="a ab")(jnp.asarray([3.0, 5.0])) == 6
 
 
+def test_underscores_may_stand_between_coordinates():
+    d = diff.partials(wave, "u_t_x u_tx u_x_t", over="t x")(P)
+    assert d.u_t_x == d.u_tx == d.u_x_t
+
+
+@given(
+    st.lists(
+        st.from_regex(r"[a-z][a-z0-9_]{0,3}", fullmatch=True),
+        min_size=2,
+        max_size=5,
+        unique=True,
+    ),
+    st.lists(st.integers(0, 3), max_size=3),
+)
+def test_what_is_written_can_be_read(words, below):
+    field, *over = words
+    key = tuple(sorted(i % len(over) for i in below))
+    name = diff.partial_name(field, [over[i] for i in key], over=over)
+    found = diff.readings(name, fields=[field], over=over)
+    assert key in [p.key for p in found]
+    assert all(
+        diff.partial_name(field, [over[i] for i in p.key], over=over) for p in found
+    )
+
+
 def test_fields_of_a_dictionary():
     d = diff.partials(flow, "u_x v_tt v u nu_x", over="t x", fields="u v nu")(P)
     t, x = P
@@ -121,7 +146,7 @@ def test_fields_that_are_vectors():
 
 
 @pytest.mark.parametrize(
-    "name", ["w", "u_z", "u_xz", "w_x", "u_", "_x", "u_X", "u_x_t", ""]
+    "name", ["w", "u_z", "u_xz", "w_x", "u_", "_x", "u_X", "u_x_", "u__x", ""]
 )
 def test_unknown_names(name):
     message = (

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from osculate.core import InputError
+from osculate.diff import partial_name, readings
 
 
 class Derivative(NamedTuple):
@@ -39,10 +40,6 @@ def slash_name(output: str, inputs: Sequence[str]) -> str:
             return f"d{len(inputs)}{output}/{below}"
 
 
-def _print_name(output: str, inputs: Sequence[str], joint: str) -> str:
-    return f"{output}_{joint.join(inputs)}" if inputs else output
-
-
 def _entries(M: int, D: int, order: int) -> Iterator[tuple[int, ...]]:
     """Yields (m, d, e, ...) with d <= e <= ... for every partial of one order."""
     for m in range(M):
@@ -50,17 +47,14 @@ def _entries(M: int, D: int, order: int) -> Iterator[tuple[int, ...]]:
             yield (m, *below)
 
 
-def _joint(inputs: Sequence[str]) -> str:
-    return "" if all(len(x) == 1 for x in inputs) else "_"
-
-
 def _print_is_unique(outputs: Sequence[str], inputs: Sequence[str]) -> bool:
     """Returns whether no two of values, first and second partials share a name."""
-    joint = _joint(inputs)
     names = list(inputs)
     for order in (0, 1, 2):
         for m, *below in _entries(len(outputs), len(inputs), order):
-            names.append(_print_name(outputs[m], [inputs[d] for d in below], joint))
+            names.append(
+                partial_name(outputs[m], [inputs[d] for d in below], over=inputs)
+            )
     return len(set(names)) == len(names)
 
 
@@ -91,12 +85,12 @@ def derivative_names(
             f"`derivative_names`: got order {order!r}; orders 0, 1 and 2 have names.\n"
             "Pass `order=1` or `order=2`."
         )
-    unique, joint = _print_is_unique(outputs, inputs), _joint(inputs)
+    unique = _print_is_unique(outputs, inputs)
     names = []
     for index in _entries(len(outputs), len(inputs), order):
         output, below = outputs[index[0]], [inputs[d] for d in index[1:]]
         slash = slash_name(output, below)
-        shown = _print_name(output, below, joint) if unique else slash
+        shown = partial_name(output, below, over=inputs) if unique else slash
         names.append(DerivativeName(shown, slash, index))
     return names
 
@@ -153,19 +147,12 @@ def read_print(
     Returns:
         The readings; none where the name is no derivative of these.
     """
-    letters = all(len(x) == 1 for x in inputs)
-    found = []
-    for output, below in _splits(name, "_"):
-        if output not in outputs:
-            continue
-        if below in inputs:
-            found.append(Derivative(output, (below,)))
-        if letters and len(below) == 2 and set(below) <= set(inputs):
-            found.append(Derivative(output, (below[0], below[1])))
-        for x1, x2 in _splits(below, "_"):
-            if x1 in inputs and x2 in inputs:
-                found.append(Derivative(output, (x1, x2)))
-    return _distinct(found)
+    inputs = list(inputs)
+    return [
+        Derivative(p.field, tuple(inputs[i] for i in p.key))
+        for p in readings(name, fields=list(outputs), over=inputs)
+        if len(p.key) in (1, 2)
+    ]
 
 
 def _distinct(found: list[Derivative]) -> list[Derivative]:

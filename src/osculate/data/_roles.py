@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from osculate.core import InputError, did_you_mean
+from osculate.diff import readings
 
 from ._headers import listed, split_unit
 from ._names import Derivative, read_print, read_slash
@@ -144,14 +145,8 @@ def _read_printed(
 
 def _order_in_print(name: str, outputs: Sequence[str], inputs: Sequence[str]) -> int:
     """Returns the order that `h_TTT` or `h_x1_x1_x1` asks for, 0 for none."""
-    for output in outputs:
-        below = name.removeprefix(output + "_")
-        if below == name:
-            continue
-        for parts in (tuple(below), tuple(below.split("_"))):
-            if parts and set(parts) <= set(inputs):
-                return len(parts)
-    return 0
+    found = readings(name, fields=outputs, over=inputs)
+    return len(found[0].key) if found else 0
 
 
 def _half_known(name: str, plain: set[str]) -> bool:

@@ -1,8 +1,8 @@
-"""The notation of print: `u_xx` read as a field and a multi-index.
+"""The notation of print: `u_xx` read as a field and a multi-index, and written.
 
-A declared field wins over notation (`nu_t` may be a field). Otherwise the name splits
-at its last underscore, and the tail is read as coordinates in every possible way: none
-is an error that lists what exists, two are an error that lists both.
+A declared field wins over notation: `nu_t` may be a field, and `nu_t_x` is then its
+derivative. A name splits behind the longest field that leaves coordinates to read, in
+every possible way: `u_tx`, or `lift_alpha_mach` where coordinates have several letters.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,35 @@ def names(text: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(text.split()) if isinstance(text, str) else tuple(text)
 
 
+def readings(name: str, *, fields: Sequence[str], over: Sequence[str]) -> list[Partial]:
+    """Returns every way to read a name as a field or a partial derivative.
+
+    Args:
+        name: `"u"`, `"u_x"`, `"u_tx"`, `"lift_alpha_mach"`.
+        fields: The fields that exist.
+        over: The coordinates, in the order they have in a point.
+
+    Returns:
+        The readings, those of the lowest order first; none where there is none.
+    """
+    if name in fields:
+        return [Partial(name, name, (0,) * len(over))]
+    for at in reversed(range(len(name) - 1)):
+        if name[at] == "_" and name[:at] in fields:
+            found = {
+                Partial(name, name[:at], orders)
+                for orders in _spellings(name[at + 1 :], over)
+            }
+            if found:
+                return sorted(found, key=lambda p: (sum(p.orders), p))
+    return []
+
+
 def read(name: str, *, fields: Sequence[str], over: Sequence[str]) -> Partial:
     """Reads one name of a field or of a partial derivative.
 
     Args:
-        name: `"u"`, `"u_x"`, `"u_tx"`, `"speed_alpha"`.
+        name: `"u"`, `"u_x"`, `"u_tx"`, `"lift_alpha_mach"`.
         fields: The fields that exist.
         over: The coordinates, in the order they have in a point.
 
@@ -41,23 +65,35 @@ def read(name: str, *, fields: Sequence[str], over: Sequence[str]) -> Partial:
     Raises:
         ValueError: If the name has no reading, or more than one.
     """
-    if name in fields:
-        return Partial(name, name, (0,) * len(over))
-    field, _, tail = name.rpartition("_")
-    readings = set(_spellings(tail, over)) if field in fields and tail else set()
-    if len(readings) > 1:
-        both = " or ".join(_printed(field, orders, over) for orders in sorted(readings))
+    found = readings(name, fields=fields, over=over)
+    if len(found) > 1:
+        both = " or ".join(_fraction(p, over) for p in found)
         raise ValueError(
             f"`partials`: {name!r} can be read in more than one way: as {both}. "
             "Rename a coordinate."
         )
-    if not readings:
+    if not found:
         raise ValueError(
             f"`partials`: {name!r} is not known; fields are {list(fields)}, "
             f"coordinates {list(over)}. Write FIELD_COORDINATES, for instance "
             f"{'_'.join([*fields[:1], *over[:1]])!r}."
         )
-    return Partial(name, field, readings.pop())
+    return found[0]
+
+
+def partial_name(field: str, below: Sequence[str], *, over: Sequence[str]) -> str:
+    """Writes a partial derivative as it is printed.
+
+    Args:
+        field: The field.
+        below: The coordinates it is differentiated by; none gives the field itself.
+        over: All coordinates: where one has several letters, `_` stands between them.
+
+    Returns:
+        `"h"`, `"h_Tp"`, `"lift_alpha_mach"`.
+    """
+    joint = "" if all(len(coordinate) == 1 for coordinate in over) else "_"
+    return f"{field}_{joint.join(below)}" if below else field
 
 
 def _spellings(tail: str, over: Sequence[str]) -> list[tuple[int, ...]]:
@@ -65,15 +101,21 @@ def _spellings(tail: str, over: Sequence[str]) -> list[tuple[int, ...]]:
     if not tail:
         return [(0,) * len(over)]
     return [
-        tuple(n + (i == axis) for i, n in enumerate(rest))
+        tuple(n + (i == axis) for i, n in enumerate(orders))
         for axis, coordinate in enumerate(over)
-        if tail.startswith(coordinate)
-        for rest in _spellings(tail[len(coordinate) :], over)
+        if coordinate and tail.startswith(coordinate)
+        for rest in _rests(tail[len(coordinate) :])
+        for orders in _spellings(rest, over)
     ]
 
 
-def _printed(field: str, orders: Sequence[int], over: Sequence[str]) -> str:
+def _rests(text: str) -> list[str]:
+    """What may follow a coordinate: the rest, and the rest behind an underscore."""
+    return [text, text[1:]] if text[:1] == "_" and text[1:] else [text]
+
+
+def _fraction(p: Partial, over: Sequence[str]) -> str:
     """Returns `d2 u / da db`."""
     power = lambda n: "" if n == 1 else str(n)
-    below = [f"d{c}{power(n)}" for c, n in zip(over, orders, strict=True) if n]
-    return f"d{power(sum(orders))} {field} / {' '.join(below)}"
+    below = [f"d{c}{power(n)}" for c, n in zip(over, p.orders, strict=True) if n]
+    return f"d{power(sum(p.orders))} {p.field} / {' '.join(below)}"

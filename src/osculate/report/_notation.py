@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from osculate.diff import readings
+
 
 def parse(
     name: str, outputs: Sequence[str], inputs: Sequence[str]
@@ -13,32 +15,10 @@ def parse(
     read in several ways, the reading with the fewest inputs is taken. A name that
     cannot be read at all counts as a value of its own.
     """
-    if name in outputs:
+    found = readings(name, fields=outputs, over=inputs)
+    if not found:
         return name, ()
-    for output in sorted(outputs, key=len, reverse=True):
-        if name.startswith(output + "_"):
-            wrt = _segments(name[len(output) + 1 :], inputs)
-            if wrt:
-                return output, wrt
-    return name, ()
-
-
-def _segments(text: str, inputs: Sequence[str]) -> tuple[str, ...] | None:
-    """Splits text into the fewest input names, with or without `_` between them."""
-    best: list[tuple[str, ...] | None] = [(), *[None] * len(text)]
-    for end in range(1, len(text) + 1):
-        for name in inputs:
-            start = end - len(name)
-            if not name or start < 0 or text[start:end] != name:
-                continue
-            heads = [best[start]]
-            if start > 1 and text[start - 1] == "_":
-                heads.append(best[start - 1])
-            for head in heads:
-                found = best[end]
-                if head is not None and (found is None or len(head) + 1 < len(found)):
-                    best[end] = (*head, name)
-    return best[-1]
+    return found[0].field, tuple(inputs[i] for i in found[0].key)
 
 
 def derived_unit(output: str, wrt: Sequence[str], units: Mapping[str, str]) -> str:

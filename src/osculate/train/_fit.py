@@ -104,7 +104,7 @@ class _Measure(eqx.Module):
             now.model,
             now.best,
         )
-        best_loss = choose(held_out, now.best_loss)
+        best_loss = choose(held_out.astype(now.best_loss.dtype), now.best_loss)
         best_step = choose(k, now.best_step)
         return (
             Snapshot(now.model, now.state, now.samples, best, best_loss, best_step),

@@ -86,7 +86,7 @@ def loop(
             f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0."
         )
     started, k = time.perf_counter(), begin
-    lines = {name: list(column) for name, column in (history or {}).items()}
+    lines = {name: column.tolist() for name, column in (history or {}).items()}
     status = Status.DONE
     while steps is None or k < steps or not lines:
         if seconds is not None and lines and time.perf_counter() - started >= seconds:
@@ -131,7 +131,13 @@ def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
 
 def _chunk(step, measure, carry, start: int, count: int):
     """Takes `count` steps in one compiled call; counts are data, not compiled in."""
+    carry = jax.tree.map(_strong, carry)
     return _compiled_chunk(step, measure, carry, np.int32(start), np.int32(count))
+
+
+def _strong(leaf: Any) -> Any:
+    """Drops a weak type: lost in the first chunk, it would compile the second anew."""
+    return leaf.astype(leaf.dtype) if getattr(leaf, "weak_type", False) else leaf
 
 
 @eqx.filter_jit
