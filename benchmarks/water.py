@@ -1,9 +1,9 @@
 """What derivatives buy on water (SPEC S0.3): values only against values + gradients.
 
 The same network, random weights, rows and budget of steps; both arms are measured on
-the 2,000 rows of the test table. Medians and quartiles over seeds. RRMSE is dominated by
+the 2,000 rows of the test table. Medians and quartiles over seeds. RRMSE is ruled by
 the few test points next to the critical point, where derivatives diverge; the ratio of
-the errors at the median, 90 % and 99 % test point says what all others see.
+the errors at the median, 90 % and 99 % test point says what the others see.
 
     python benchmarks/water.py [--seeds 5] [--points 50 100 200 400]
 """
@@ -13,6 +13,7 @@ import statistics
 from typing import Any
 
 import numpy as np
+
 from _common import keep, spread
 from osculate import data, report, tasks
 

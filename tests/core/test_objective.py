@@ -151,7 +151,7 @@ def test_rows_of_weight_zero_change_nothing(name):
     objective = Objective({"d": Term(probe)})
     short = {"d": Samples(X, Y, None if WEIGHTS[name] is None else {"value": w})}
     both = [
-        jax.value_and_grad(lambda m, s=s: objective(m, s)[0])(MODEL)
+        jax.jit(jax.value_and_grad(lambda m, s: objective(m, s)[0]))(MODEL, s)
         for s in (short, {"d": Samples(x, y, weight)})
     ]
     np.testing.assert_allclose(both[0][0], both[1][0], rtol=1e-12)

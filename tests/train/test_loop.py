@@ -1,0 +1,177 @@
+"""The loop alone: it counts, measures, and stops."""
+
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from osculate.core import Status
+from osculate.train import Progress, loop
+
+
+class Tally:
+    """Counts traces; part of the compiled program by identity."""
+
+    traces = 0
+
+
+TALLY = Tally()
+
+
+class Add(eqx.Module):
+    """Adds the step's number, so that a step taken twice or left out is seen."""
+
+    scale: jax.Array
+    tally: Tally = eqx.field(static=True, default=TALLY)
+
+    def __call__(self, carry, k):
+        self.tally.traces += 1
+        return carry | {"sum": carry["sum"] + self.scale * k.astype(float), "last": k}
+
+
+def measure(carry, k):
+    return carry | {"lines": carry["lines"] + 1}, {"loss": carry["sum"], "k": k}
+
+
+def begin():
+    return {
+        "sum": jnp.asarray(0.0),
+        "last": jnp.asarray(-1, jnp.int32),
+        "lines": jnp.asarray(0),
+        "name": "not an array",
+    }
+
+
+ADD = Add(jnp.asarray(1.0))
+
+
+@given(st.integers(0, 30), st.integers(1, 12))
+def test_steps_chunks_and_history(steps, every):
+    done = loop(ADD, measure, begin(), steps=steps, every=every)
+    expected = sorted({*range(0, steps, every), steps})
+    np.testing.assert_array_equal(done.history["step"], expected)
+    np.testing.assert_array_equal(done.history["k"], expected)
+    sums = [k * (k - 1) / 2 for k in expected]
+    np.testing.assert_array_equal(done.history["loss"], sums)
+    assert done.steps == steps
+    assert done.status is Status.DONE
+    assert done.carry["last"] == steps - 1
+    assert done.carry["lines"] == len(expected)
+    assert done.carry["name"] == "not an array"
+    assert done.history["step"].dtype == int
+    assert done.history["loss"].dtype == float
+
+
+def test_step_zero_is_measured_before_any_step():
+    done = loop(ADD, measure, begin(), steps=0)
+    assert done.history["step"].tolist() == [0]
+    assert done.carry["last"] == -1
+
+
+@given(st.integers(0, 4), st.integers(1, 20))
+def test_resumed_at_the_end_of_a_chunk(chunks, more):
+    every, cut = 5, 5 * chunks
+    first = loop(ADD, measure, begin(), steps=cut, every=every)
+    options = {"steps": cut + more, "every": every}
+    second = loop(
+        ADD, measure, first.carry, begin=cut, history=first.history, **options
+    )
+    whole = loop(ADD, measure, begin(), **options)
+    for name, column in whole.history.items():
+        np.testing.assert_array_equal(second.history[name], column)
+    assert all(second.carry[k] == whole.carry[k] for k in ("sum", "last", "lines"))
+    assert second.steps == whole.steps
+
+
+def test_the_given_history_is_left_alone():
+    first = loop(ADD, measure, begin(), steps=5, every=5)
+    before = first.history["step"].copy()
+    loop(ADD, measure, first.carry, begin=5, history=first.history, steps=9)
+    np.testing.assert_array_equal(first.history["step"], before)
+
+
+def test_all_chunks_and_values_share_one_compilation():
+    tally = Tally()
+    for scale in (1.0, 2.0, 3.0):
+        step = Add(jnp.asarray(scale), tally)
+        done = loop(step, measure, begin(), steps=23, every=7)
+        assert done.carry["sum"] == scale * 23 * 22 / 2
+    loop(Add(jnp.asarray(1.0), tally), measure, begin(), steps=9, every=4)
+    assert tally.traces == 1
+
+
+def test_no_time_is_left():
+    done = loop(ADD, measure, begin(), seconds=0.0)
+    assert done.status is Status.OUT_OF_TIME
+    assert done.history["step"].tolist() == [0]
+
+
+def test_a_budget_in_seconds():
+    wait = lambda now: time.sleep(0.02)
+    started = time.perf_counter()
+    done = loop(ADD, measure, begin(), seconds=0.2, every=3, watch=[wait])
+    assert done.status is Status.OUT_OF_TIME
+    assert 0.2 <= done.seconds <= time.perf_counter() - started
+    assert 3 <= done.steps <= 3 * 10  # no chunk takes less than the wait
+    assert done.carry["last"] == done.steps - 1
+
+
+def test_whichever_budget_ends_first():
+    done = loop(ADD, measure, begin(), steps=4, seconds=60.0, every=3)
+    assert done.status is Status.DONE
+    assert done.steps == 4
+
+
+def test_what_a_watcher_sees():
+    seen: list[Progress] = []
+    loop(ADD, measure, begin(), steps=7, every=3, watch=[seen.append])
+    assert [now.step for now in seen] == [0, 3, 6, 7]
+    assert [now.steps for now in seen] == [7] * 4
+    assert [len(now.history["loss"]) for now in seen] == [1, 2, 3, 4]
+    assert [now.record["loss"] for now in seen] == [0, 3, 15, 21]
+    assert [int(now.carry["last"]) for now in seen] == [-1, 2, 5, 6]
+    assert seen[0].seconds <= seen[-1].seconds
+    loop(ADD, measure, begin(), seconds=0.0, watch=[seen.append])
+    assert seen[-1].steps is None
+
+
+def test_a_watcher_may_end_it_and_all_are_asked():
+    asked = []
+    end = lambda now: Status.STOPPED if now.step >= 6 else None
+    late = lambda now: asked.append(now.step) or Status.TARGET
+    done = loop(ADD, measure, begin(), steps=20, every=3, watch=[end])
+    assert done.status is Status.STOPPED
+    assert done.steps == 6
+    done = loop(ADD, measure, begin(), steps=20, every=3, watch=[end, late])
+    assert done.status is Status.TARGET
+    assert asked == [0]
+    steps = lambda now: asked.append(now.step)
+    loop(ADD, measure, begin(), steps=20, every=6, watch=[end, steps])
+    assert asked == [0, 0, 6]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_loss_that_is_not_finite_ends_it(bad):
+    broken = lambda carry, k: (carry, {"loss": jnp.where(k >= 6, bad, 1.0)})
+    asked = []
+    done = loop(ADD, broken, begin(), steps=20, every=3, watch=[asked.append])
+    assert done.status is Status.NOT_FINITE
+    assert done.steps == 6
+    assert [now.step for now in asked] == [0, 3, 6]
+    assert not np.isfinite(done.history["loss"][-1])
+
+
+def test_a_loop_without_end():
+    with pytest.raises(ValueError, match=r"`loop`: no limit\. Pass steps= or seconds="):
+        loop(ADD, measure, begin())
+
+
+@pytest.mark.parametrize(("every", "steps"), [(0, 10), (-1, 10), (5, -1)])
+def test_counts_that_are_none(every, steps):
+    message = f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0"
+    with pytest.raises(ValueError, match=message):
+        loop(ADD, measure, begin(), steps=steps, every=every)
