@@ -58,7 +58,8 @@ def test_the_loss_is_that_of_the_standardized_map(whole):
     choices = tasks.Settings(width=8, depth=2)
     model = _build.network(whole, scales, choices, _build.initial_key(choices))
     parts = _build.objective((0, 1), scales)(model, {"fit": whole.samples()})[1]
-    net, ratio = model.net.net, scales.y_scale[:, None] / scales.x_scale[None]
+    scales = _build.Scales(*map(np.asarray, scales))
+    net, ratio = model.net.net, scales.y_scale[:, None] / scales.x_scale
     x = (whole.x - scales.x_shift) / scales.x_scale
     value = jax.vmap(net)(x) - (whole.y["value"] - scales.y_shift) / scales.y_scale
     slope = jax.vmap(jax.jacfwd(net))(x) - whole.y["jacobian"] / ratio
