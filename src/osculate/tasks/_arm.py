@@ -1,14 +1,16 @@
 """One arm of the job: find the number of steps on held-out rows, then fit all rows."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import optax
-from jaxtyping import PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 from osculate import train
-from osculate.core import Objective, Result
+from osculate.core import Objective, Result, Samples
 
 from ._budget import Budget
 from ._build import LABEL, Split
@@ -35,6 +37,13 @@ class Arm(NamedTuple):
     steps: tuple[int, int]
 
 
+class Limits(NamedTuple):
+    """What ends each of the two stages of a fit: steps, and seconds from now."""
+
+    steps: tuple[int | None, int | None]
+    seconds: Callable[[int], float | None]
+
+
 def fit_arm(
     journal: Journal,
     name: str,
@@ -44,7 +53,7 @@ def fit_arm(
     budget: Budget,
     *,
     until: float | None = None,
-    key: Any,
+    key: PRNGKeyArray,
 ) -> Arm:
     """Fits one objective twice, Adam then L-BFGS each time.
 
@@ -54,85 +63,88 @@ def fit_arm(
         objective: What is wanted.
         model: The network before the fit.
         split: The rows under their three weightings.
-        budget: Limit of the search in steps, or of both fits in seconds.
+        budget: Limit of each fit in steps, or of both in seconds.
         until: With a limit in seconds: the journal's time at which this arm must end.
         key: Key of the minibatches.
 
     Returns:
         Both fits.
     """
-    steps = budget.steps
     begun = journal.seconds
-    by = lambda share: (
-        until and max(begun + share * (until - begun) - journal.seconds, 0.0)
-    )
+
+    def left(share: float) -> float | None:
+        """Seconds until so much of this arm's time is used."""
+        if until is None:
+            return None
+        return max(begun + share * (until - begun) - journal.seconds, 0.0)
+
+    steps = budget.steps
     warm_up = WARM_UP if steps is None else min(WARM_UP, max(1, steps // 5))
-    sampling = _sampling(split.fitted, key)
-    first = journal.run(
-        f"{name}/search/adam",
-        objective,
+    rest = None if steps is None else steps - warm_up
+    descend = functools.partial(_descend, journal, objective=objective, key=key)
+    first, search = descend(
+        f"{name}/search",
         model,
-        sampling.pop("first", split.fitted),
-        _adam(),
-        steps=warm_up,
-        seconds=by(0.15),
-        every=50,
-        **sampling,
-    )
-    rest = None if steps is None else max(steps - warm_up, 0)
-    search = journal.run(
-        f"{name}/search/lbfgs",
-        objective,
-        first.value,
         split.fitted,
-        train.lbfgs(),
-        steps=rest,
-        seconds=by(0.6),
+        Limits((warm_up, rest), lambda stage: left((0.15, 0.6)[stage])),
         validation=split.held_out,
         patience=None if rest is None else max(500, rest // 4),
     )
-    chosen = first.stats["steps"], search.stats["best_step"]
-    sampling = _sampling(split.all_rows, key)
-    again = journal.run(
-        f"{name}/all rows/adam",
+    taken = first.stats["steps"], search.stats["best_step"]
+    _, final = descend(
+        f"{name}/all rows",
+        model,
+        split.all_rows,
+        Limits(taken, lambda stage: left(1.0)),
+        validation=split.all_rows,  # the same program as the search's
+        patience=None,
+    )
+    history = _joined(first.history, search.history)
+    return Arm(search, final, history, (taken[0], search.stats["steps"]))
+
+
+def _descend(
+    journal: Journal,
+    name: str,
+    model: PyTree[Any],
+    rows: dict[str, Samples],
+    limits: Limits,
+    *,
+    objective: Objective,
+    key: PRNGKeyArray,
+    validation: dict[str, Samples],
+    patience: int | None,
+) -> tuple[Result, Result]:
+    """Finds the valley with Adam, on minibatches where rows are many, then L-BFGS."""
+    batches = {}
+    start = rows
+    if rows[LABEL].x.shape[0] > FULL_BATCH:
+        sampler = train.Minibatch(rows, BATCH)
+        batches, start = {"sampler": sampler, "key": key}, sampler.first()
+    schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, WARM_UP)
+    first = journal.run(
+        f"{name}/adam",
         objective,
         model,
-        sampling.pop("first", split.all_rows),
-        _adam(),
-        steps=chosen[0],
+        start,
+        train.first_order(optax.adam, schedule),
+        steps=limits.steps[0],
+        seconds=limits.seconds(0),
         every=50,
-        **sampling,
+        **batches,
     )
-    final = journal.run(
-        f"{name}/all rows/lbfgs",
+    second = journal.run(
+        f"{name}/lbfgs",
         objective,
-        again.value,
-        split.all_rows,
+        first.value,
+        rows,
         train.lbfgs(),
-        steps=chosen[1],
-        seconds=by(1.0),
-        validation=split.all_rows,  # the same program as the search's
-        patience=10**9,
+        steps=limits.steps[1],
+        seconds=limits.seconds(1),
+        validation=validation,
+        patience=patience,
     )
-    return Arm(
-        search,
-        final,
-        _joined(first.history, search.history),
-        (chosen[0], search.stats["steps"]),
-    )
-
-
-def _adam() -> Any:
-    schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, WARM_UP)
-    return train.first_order(optax.adam, schedule)
-
-
-def _sampling(rows: dict, key: Any) -> dict[str, Any]:
-    """Options for minibatches where the rows are too many for a full batch."""
-    if rows[LABEL].x.shape[0] <= FULL_BATCH:
-        return {}
-    sampler = train.Minibatch(rows, BATCH)
-    return {"sampler": sampler, "key": key, "first": sampler.first()}
+    return first, second
 
 
 def _joined(

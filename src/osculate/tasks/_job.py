@@ -132,6 +132,8 @@ def _suspicions(table: data.Table, strict: bool) -> list[str]:
 
 def _open(path: Path, recipe: dict[str, Any], force: bool, resume: bool) -> RunFolder:
     """Begins a run, or opens the one that is to be continued."""
+    if resume and force:
+        raise InputError("--resume continues a run and --force replaces it: give one.")
     if resume and (path / "manifest.json").exists():
         run = RunFolder.open(path)
         refuse_other(run.path, run.recipe, recipe)
