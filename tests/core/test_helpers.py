@@ -16,6 +16,7 @@ def test_closest_name():
     assert did_you_mean("tnah", known) == " Did you mean 'tanh'?"
     assert did_you_mean("softpuls", iter(known)) == " Did you mean 'softplus'?"
     assert did_you_mean("zzz", known) == ""
+    assert did_you_mean("planes", known) == ""  # shares letters with each, too few
     assert did_you_mean("tanh", []) == ""
 
 

@@ -67,9 +67,16 @@ def test_random_weights_are_all_different_and_belong_to_the_key(key):
     net = MLP(2, 3, width=5, depth=2, key=key)
     numbers = np.concatenate([a.ravel() for a in [*net.weights, *net.biases[:-1]]])
     assert len(np.unique(numbers)) == numbers.size
+    # No two arrays are one draw, scaled: for one input they have the same shape.
+    W, b = (a[0].ravel() for a in _arrays(MLP(1, 1, width=400, depth=1, key=key)))
+    assert abs(np.corrcoef(W, b)[0, 1]) < 4.5 / 400**0.5
     assert eqx.tree_equal(net, MLP(2, 3, width=5, depth=2, key=key))
     other = MLP(2, 3, width=5, depth=2, key=jr.fold_in(key, 1))
     assert not np.array_equal(net.weights[0], other.weights[0])
+
+
+def _arrays(net):
+    return net.weights, net.biases
 
 
 def test_dtype_is_the_default_one(key):

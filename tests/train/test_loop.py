@@ -158,7 +158,8 @@ def test_a_watcher_may_end_it_and_all_are_asked():
 def test_a_loss_that_is_not_finite_ends_it(bad):
     broken = lambda carry, k: (carry, {"loss": jnp.where(k >= 6, bad, 1.0)})
     asked = []
-    done = loop(ADD, broken, begin(), steps=20, every=3, watch=[asked.append])
+    late = lambda now: asked.append(now) or (Status.STOPPED if now.step == 6 else None)
+    done = loop(ADD, broken, begin(), steps=20, every=3, watch=[late])
     assert done.status is Status.NOT_FINITE
     assert done.steps == 6
     assert [now.step for now in asked] == [0, 3, 6]

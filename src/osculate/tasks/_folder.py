@@ -137,6 +137,7 @@ class RunFolder:
             return state
         if damage is not None:
             raise damage
+        self._cut_log()
         return None
 
     def save_state(self, state: State) -> None:
