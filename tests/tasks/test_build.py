@@ -1,5 +1,7 @@
 """Standardization of inputs, outputs and derivatives together; splits and sizes."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,7 @@ def in_other_units(table, a, b, c, d):
 
 def loss_of(table):
     choices = tasks.Settings(width=8, depth=2)
-    scales = _build.scales_of(table)
+    scales = _build.scales_of(table, np.ones(len(table), bool))
     model = _build.network(table, scales, choices, _build.initial_key(choices))
     rows = _build.split(table, _build.held_out_rows(table, choices))
     objective = _build.objective((0, 1, 2), scales)
@@ -54,7 +56,7 @@ def test_units_change_no_part_of_the_loss(whole, a, b, c, d):
 
 def test_the_loss_is_that_of_the_standardized_map(whole):
     """The derivative of the scaled map is the scaled derivative."""
-    scales = _build.scales_of(whole)
+    scales = _build.scales_of(whole, np.ones(40, bool))
     choices = tasks.Settings(width=8, depth=2)
     model = _build.network(whole, scales, choices, _build.initial_key(choices))
     parts = _build.objective((0, 1), scales)(model, {"fit": whole.samples()})[1]
@@ -82,7 +84,10 @@ def test_the_three_weightings_of_the_rows(whole):
 
 
 def test_a_loss_on_fitted_rows_is_that_of_the_rows_alone(whole):
-    scales, choices = _build.scales_of(whole), tasks.Settings(width=8)
+    scales, choices = (
+        _build.scales_of(whole, np.ones(40, bool)),
+        tasks.Settings(width=8),
+    )
     model = _build.network(whole, scales, choices, _build.initial_key(choices))
     held_out = _build.held_out_rows(whole, choices)
     objective = _build.objective((0, 1, 2), scales)
@@ -107,7 +112,30 @@ def test_width_follows_what_is_known(whole):
     ]
     assert widths == [8, 16, 24, 32]
     model = _build.network(
-        whole, _build.scales_of(whole), tasks.Settings(width=5), jax.random.key(0)
+        whole,
+        _build.scales_of(whole, np.ones(40, bool)),
+        tasks.Settings(width=5),
+        jax.random.key(0),
     )
     assert isinstance(model, nets.Named)
     assert model.net.net.weights[0].shape == (5, 2)
+
+
+def test_a_column_that_varies_only_where_it_is_held_out_keeps_a_scale(whole):
+    y = np.zeros((40, 2))
+    y[:, 0] = whole.x[:, 0]
+    y[7, 1] = 3.0
+    known = {"value": np.ones((40, 2), bool)}
+    table = replace(whole, y={"value": y}, known=known)
+    scales = _build.scales_of(table, np.arange(40) != 7)
+    np.testing.assert_allclose(scales.y_scale[1], y[:, 1].std())
+    np.testing.assert_allclose(scales.y_scale[0], np.delete(y[:, 0], 7).std())
+
+
+def test_rows_that_know_nothing_are_not_held_out(whole):
+    known = {name: k.copy() for name, k in whole.known.items()}
+    for k in known.values():
+        k[10:] = False
+    held_out = _build.held_out_rows(replace(whole, known=known), tasks.Settings())
+    assert held_out[:10].sum() == 2
+    assert not held_out[10:].any()

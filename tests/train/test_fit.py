@@ -448,6 +448,39 @@ def test_how_often_a_sampler_is_asked(sample_every, asked):
     np.testing.assert_array_equal(result.samples["d"].y["draw"], draw)
 
 
+class Telling(eqx.Module):
+    """An optimizer that stands still and counts how often it was told of new samples."""
+
+    def init(self, objective, model, samples):
+        return {"told": jnp.zeros((), jnp.int32), "sum": jnp.zeros(())}
+
+    def step(self, objective, model, samples, state):
+        return model, state, {}
+
+    def moved(self, objective, model, samples, state):
+        return {"told": state["told"] + 1, "sum": state["sum"] + samples["d"].x[0]}
+
+
+def test_the_optimizer_is_told_of_new_samples():
+    source = {"d": Samples(jnp.arange(1.0, 9.0), jnp.zeros(8))}
+    sampler, seen = Minibatch(source, 1), []
+    result = fit(
+        TO_TWO,
+        jnp.asarray(0.0),
+        sampler.first(),
+        Telling(),
+        steps=7,
+        sampler=sampler,
+        sample_every=3,
+        key=jr.key(0),
+        watch=[lambda now: seen.append(now.carry.state)],
+    )
+    draw = lambda k: sampler(TO_TWO, None, source, jr.fold_in(jr.key(0), k))["d"].x[0]
+    assert seen[-1]["told"] == 3
+    assert seen[-1]["sum"] == draw(0) + draw(3) + draw(6)
+    assert result.value == 0.0
+
+
 def test_keys_decide_the_draws():
     sampler = Minibatch(SAMPLES, 3)
     run = lambda key: fit(

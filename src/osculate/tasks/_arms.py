@@ -49,7 +49,7 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
         The fits.
     """
     held_out = held_out_rows(table, settings)
-    scales = scales_of(table.rows(~held_out))
+    scales = scales_of(table, ~held_out)
     key = initial_key(settings)
     model = network(table, scales, settings, key)
     rows = split(table, held_out)

@@ -45,23 +45,39 @@ def orders_of(table: Table) -> tuple[int, ...]:
 
 
 def held_out_rows(table: Table, settings: Settings) -> Bool[np.ndarray, " N"]:
-    """Draws the rows of the validation set, at least one and never all."""
-    count = int(np.clip(round(settings.validation * len(table)), 1, len(table) - 1))
-    chosen = np.random.default_rng(settings.seed).permutation(len(table))[:count]
+    """Draws the validation set among the rows that know anything, but not all."""
+    entries = [
+        known.reshape(len(table), -1).any(axis=1) for known in table.known.values()
+    ]
+    useful = np.flatnonzero(np.any(entries, axis=0))
+    count = int(np.clip(round(settings.validation * len(useful)), 1, len(useful) - 1))
+    chosen = np.random.default_rng(settings.seed).permutation(useful)[:count]
     return np.isin(np.arange(len(table)), chosen)
 
 
-def scales_of(table: Table) -> Scales:
-    """Returns mean and standard deviation of inputs and of the known outputs."""
-    known = table.known["value"]
-    y = np.where(known, table.y["value"], np.nan)
-    numbers = (
-        table.x.mean(0),
-        table.x.std(0),
-        np.nanmean(y, axis=0),
-        np.nanstd(y, axis=0),
-    )
-    return Scales(*map(jnp.asarray, numbers))
+def scales_of(table: Table, fitted: Bool[np.ndarray, " N"]) -> Scales:
+    """Returns mean and standard deviation of inputs and known outputs of these rows.
+
+    A column that does not vary in these rows takes its scale from all rows.
+    """
+    x = _moments(table.x, np.ones_like(table.x, bool), fitted)
+    y = _moments(table.y["value"], table.known["value"], fitted)
+    return Scales(*map(jnp.asarray, (*x, *y)))
+
+
+def _moments(
+    columns: Float[np.ndarray, "N K"],
+    known: Bool[np.ndarray, "N K"],
+    rows: Bool[np.ndarray, " N"],
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Returns mean and standard deviation of the known entries of these rows."""
+    found = []
+    for column, k in zip(columns.T, known.T, strict=True):
+        few, all_known = column[k & rows], column[k]
+        entries = few if len(few) and few.std() > 0 else all_known
+        found.append((entries.mean(), entries.std()))
+    shift, scale = np.transpose(found)
+    return shift, scale
 
 
 def network_width(table: Table) -> int:
