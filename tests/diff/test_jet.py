@@ -33,9 +33,9 @@ def field(size, outputs, key):
 
 
 @pytest.mark.parametrize(
-    "outputs", [(), (3,), (2, 2)], ids=["scalar", "vector", "matrix"]
+    ("size", "outputs"),
+    [(1, ()), (2, ()), (3, ()), (MANY, ()), (2, (3,)), (3, (2, 2)), (MANY, (3,))],
 )
-@pytest.mark.parametrize("size", [1, 2, 3, MANY])
 def test_against_nested_jacfwd(size, outputs, key):
     order = 3
     u, x = field(size, outputs, key), jnp.linspace(-0.6, 0.9, size)

@@ -49,7 +49,7 @@ def test_no_hidden_layer_is_a_linear_map(key):
     np.testing.assert_array_equal(net(2 * X), 2 * net(X))
 
 
-@pytest.mark.parametrize("inputs", [1, 9, 64])
+@pytest.mark.parametrize("inputs", [1, 64])
 def test_statistics_of_the_random_weights(inputs, key):
     # Means and variances of n normal numbers stray by 1/sqrt(n) and sqrt(2/n).
     net = MLP(inputs, 2, width=400, depth=2, key=key)

@@ -169,6 +169,15 @@ def test_a_budget_in_seconds_ends_in_time(table, monkeypatch):
     assert found.metrics["f"]["rrmse"] < 0.1
 
 
+def test_four_rows_are_fitted_and_not_judged(points):
+    y, J, _ = truth(points[:4])
+    table = data.table(points[:4], y, jacobian=J)
+    found = tasks.surrogate(table, compare=True, **QUICK)
+    assert found.page.verdict.startswith("Too few rows to judge by")
+    assert found.metrics["y1"]["rrmse"] is None
+    assert np.isfinite(found.metrics["y1"]["max"])
+
+
 def test_many_rows_take_minibatches_first(monkeypatch, table):
     monkeypatch.setattr("osculate.tasks._arm.FULL_BATCH", 32)
     monkeypatch.setattr("osculate.tasks._arm.BATCH", 16)

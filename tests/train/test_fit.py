@@ -94,7 +94,7 @@ def test_first_order_methods_are_those_of_optax(name):
         z = jax.vmap(net)(X) + 1.0
         return jnp.sum((z - SAMPLES["d"].y) ** 2) / 2 / N
 
-    net, method = NET["net"], make()
+    net, method, loss = NET["net"], make(), jax.jit(loss)
     state, losses = method.init(net), [loss(net)]
     with relaxed():
         step = jax.jit(lambda g, s, n: method.update(g, s, n))
@@ -449,7 +449,7 @@ def test_how_often_a_sampler_is_asked(sample_every, asked):
 
 
 class Telling(eqx.Module):
-    """An optimizer that stands still and counts how often it was told of new samples."""
+    """An optimizer that stands still and counts how often samples were new."""
 
     def init(self, objective, model, samples):
         return {"told": jnp.zeros((), jnp.int32), "sum": jnp.zeros(())}
@@ -499,8 +499,9 @@ def test_keys_decide_the_draws():
 
 def test_lbfgs_forgets_values_of_samples_that_have_gone():
     objective, state = TO_TWO, LBFGS.init(TO_TWO, jnp.asarray(0.0), AT(2.0))
-    model, state, _ = LBFGS.step(objective, jnp.asarray(0.5), AT(2.0), state)
-    moved = LBFGS.moved(objective, model, AT(5.0), state)
+    step = jax.jit(lambda m, s: LBFGS.step(objective, m, AT(2.0), s))
+    model, state, _ = step(jnp.asarray(0.5), state)
+    moved = jax.jit(lambda m, s: LBFGS.moved(objective, m, AT(5.0), s))(model, state)
     value, gradient = (optax.tree.get(moved, name) for name in ("value", "grad"))
     np.testing.assert_allclose(value, (model - 5) ** 2 / 2, rtol=1e-14)
     np.testing.assert_allclose(gradient, [model - 5], rtol=1e-14)

@@ -19,6 +19,7 @@ from ._journal import Journal
 WARM_UP = 500  # Adam steps that find the valley for L-BFGS
 FULL_BATCH = 8192  # more rows than this: Adam looks at minibatches
 BATCH = 1024
+ROWS_PER_CHUNK = 200_000  # rows times steps between two looks at a fit
 
 
 class Arm(NamedTuple):
@@ -122,6 +123,7 @@ def _descend(
         sampler = train.Minibatch(rows, BATCH)
         batches, start = {"sampler": sampler, "key": key}, sampler.first()
     schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, WARM_UP)
+    every = int(np.clip(ROWS_PER_CHUNK // rows[LABEL].x.shape[0], 10, 100))
     first = journal.run(
         f"{name}/adam",
         objective,
@@ -130,7 +132,7 @@ def _descend(
         train.first_order(optax.adam, schedule),
         steps=limits.steps[0],
         seconds=limits.seconds(0),
-        every=50,
+        every=min(every, 50),
         **batches,
     )
     second = journal.run(
@@ -141,6 +143,7 @@ def _descend(
         train.lbfgs(),
         steps=limits.steps[1],
         seconds=limits.seconds(1),
+        every=every,
         validation=validation,
         patience=patience,
     )

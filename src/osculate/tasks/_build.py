@@ -83,13 +83,13 @@ def _moments(
 def network_width(table: Table) -> int:
     """Chooses a width so that three layers have half as many weights as known numbers.
 
-    A Hessian counts once per distinct entry. Widths are multiples of 8 from 8 to 96.
+    A Hessian counts once per distinct entry. Widths are multiples of 8 from 8 to 64.
     """
     counts = [int(table.known[part].sum()) for part in diff.TENSORS if part in table.y]
     d = table.x.shape[1]
     if len(counts) == 3:
         counts[2] = counts[2] * (d + 1) // (2 * d)
-    return int(np.clip(8 * round(np.sqrt(sum(counts) / 4) / 8), 8, 96))
+    return int(np.clip(8 * round(np.sqrt(sum(counts) / 4) / 8), 8, 64))
 
 
 def network(

@@ -149,6 +149,8 @@ def verdict(
         f"{words[order]} {_percent(max(metrics[n]['rrmse'] for n in names))}"  # pyright: ignore[reportArgumentType]
         for order, names in by_order.items()
     ]
+    if not errors:
+        return "Too few rows to judge by: give a separate test table."
     text = f"Worst error on {len(shown.x)} {shown.kind}: {', '.join(errors)}."
     if values_only is not None and len(by_order) > 1:
         gains = [
