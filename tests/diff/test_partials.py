@@ -294,6 +294,18 @@ def test_each_field_is_looked_at_once():
     assert len(calls) == 1
 
 
+def test_all_fields_are_looked_at_together():
+    calls = []
+
+    def counted(p):
+        calls.append(1)
+        return {"u": wave(p), "w": 2.0 * wave(p)}
+
+    d = diff.partials(counted, "u_t w_xx u w", over="t x", fields="u w")(P)
+    assert len(calls) == 1
+    assert d.w == 2.0 * d.u
+
+
 # --- derivatives as parts of models ---------------------------------------------------
 
 

@@ -49,13 +49,8 @@ def partials(
                 f"`partials`: a point of shape {x.shape} for the coordinates "
                 f"{list(over)}; expected {(len(over),)}. Use jax.vmap for many points."
             )
-        found = {
-            field: streams(
-                _field(u, field, fields), [p.key for p in asked if p.field == field]
-            )(x)
-            for field in dict.fromkeys(p.field for p in asked)
-        }
-        return answer(*(found[p.field][p.key] for p in asked))
+        found = streams(_fields(u, fields), {p.key for p in asked})(x)
+        return answer(*(found[p.key][p.field] for p in asked))
 
     return at
 
@@ -90,17 +85,19 @@ def partial(
     return lambda x: both(x)[0]
 
 
-def _field(u: Field, name: str, fields: Sequence[str]) -> Field:
-    def at(x):
+def _fields(u: Field, fields: Sequence[str]) -> Field:
+    """Returns x -> the named fields of u, all from one look at it."""
+
+    def at(x: Float[Array, " D"]) -> dict[str, Array]:
         y = u(x)
-        if isinstance(y, dict) and name in y:
-            return y[name]
-        if isinstance(y, dict) or len(fields) > 1:
-            what = f"returns {list(y)}" if isinstance(y, dict) else "returns one array"
-            raise ValueError(
-                f"`partials`: u {what}; expected a dictionary with {list(fields)}. "
-                "Return one, or pass the names that exist as fields=."
-            )
-        return y
+        if not isinstance(y, dict) and len(fields) == 1:
+            return {fields[0]: y}
+        if isinstance(y, dict) and set(fields) <= y.keys():
+            return {name: y[name] for name in fields}
+        what = f"returns {list(y)}" if isinstance(y, dict) else "returns one array"
+        raise ValueError(
+            f"`partials`: u {what}; expected a dictionary with {list(fields)}. "
+            "Return one, or pass the names that exist as fields=."
+        )
 
     return at

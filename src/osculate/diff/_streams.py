@@ -10,6 +10,7 @@ derivatives, and 0.94, hardly outside the noise, with first ones
 
 import itertools
 from collections.abc import Callable, Collection
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from jaxtyping import Array, Float
 from ._types import Field
 
 Key = tuple[int, ...]
-Streams = dict[Key, Array]
+Streams = dict[Key, Any]
 
 
 def all_keys(size: int, order: int) -> list[Key]:
@@ -29,14 +30,14 @@ def all_keys(size: int, order: int) -> list[Key]:
 def streams(
     u: Field, wanted: Collection[Key]
 ) -> Callable[[Float[Array, " D"]], Streams]:
-    """Returns x -> the wanted partial derivatives of an array-valued u, and prefixes.
+    """Returns x -> the wanted partial derivatives of u, and their prefixes.
 
     Args:
-        u: `(D,) -> (...)`.
+        u: `(D,) -> (...)`, an array or a dictionary of arrays.
         wanted: Keys of the derivatives, coordinates ascending.
 
     Returns:
-        A function of one point to arrays of the shape of u by key; `()` is u itself.
+        A function of one point to what u returns, by key; `()` is u itself.
     """
     levels: dict[int, set[Key]] = {}
     for key in wanted:
