@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from osculate.core import Status
-from osculate.train import Progress, loop
+from osculate.train import Progress, _loop, loop
 
 
 class Tally:
@@ -107,7 +107,34 @@ def test_all_chunks_and_values_share_one_compilation():
 def test_no_time_is_left():
     done = loop(ADD, measure, begin(), seconds=0.0)
     assert done.status is Status.OUT_OF_TIME
-    assert done.history["step"].tolist() == [0]
+    assert done.history["step"].tolist() == [0, 1]
+
+
+class Clock:
+    """A clock that others move."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@given(st.floats(0.5, 30.0), st.floats(0.0, 5.0), st.floats(1e-3, 0.3))
+def test_an_overrun_is_at_most_a_step(limit, compilation, pace):
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("osculate.train._loop.time", clock)
+        whole = _loop._chunk
+
+        def chunk(step, ask, carry, start, count):
+            clock.now += pace * int(count) if count else compilation
+            return whole(step, ask, carry, start, count)
+
+        patch.setattr("osculate.train._loop._chunk", chunk)
+        done = loop(ADD, measure, begin(), seconds=limit, every=50)
+    assert done.status is Status.OUT_OF_TIME
+    assert clock.now <= max(limit, compilation) + 1.001 * pace
+    assert clock.now >= limit
 
 
 def test_a_budget_in_seconds():
@@ -139,31 +166,50 @@ def test_what_a_watcher_sees():
     assert seen[-1].steps is None
 
 
-def test_a_watcher_may_end_it_and_all_are_asked():
-    asked = []
+def test_a_criterion_may_end_it_and_all_watchers_look():
+    looked = []
+    look = lambda now: looked.append(now.step) or Status.TARGET
     end = lambda now: Status.STOPPED if now.step >= 6 else None
-    late = lambda now: asked.append(now.step) or Status.TARGET
-    done = loop(ADD, measure, begin(), steps=20, every=3, watch=[end])
+    late = lambda now: Status.TARGET if now.step >= 3 else None
+    options = {"steps": 20, "every": 3, "watch": [look]}
+    done = loop(ADD, measure, begin(), stop=[end], **options)
     assert done.status is Status.STOPPED
     assert done.steps == 6
-    done = loop(ADD, measure, begin(), steps=20, every=3, watch=[end, late])
+    assert looked == [0, 3, 6]
+    done = loop(ADD, measure, begin(), stop=[end, late], **options)
     assert done.status is Status.TARGET
-    assert asked == [0]
-    steps = lambda now: asked.append(now.step)
-    loop(ADD, measure, begin(), steps=20, every=6, watch=[end, steps])
-    assert asked == [0, 0, 6]
+    assert loop(ADD, measure, begin(), **options).status is Status.DONE
+
+
+def test_a_loop_resumed_where_it_ended_takes_no_step():
+    end = lambda now: Status.STOPPED if now.record["loss"] > 10 else None
+    looked = []
+    options = {"steps": 20, "every": 3, "stop": [end], "watch": [looked.append]}
+    whole = loop(ADD, measure, begin(), **options)
+    looked.clear()
+    again = loop(
+        ADD, measure, whole.carry, begin=whole.steps, history=whole.history, **options
+    )
+    assert again.status is whole.status is Status.STOPPED
+    assert again.steps == whole.steps == 6
+    assert not looked
+    np.testing.assert_array_equal(again.history["loss"], whole.history["loss"])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_loss_that_is_not_finite_ends_it(bad):
     broken = lambda carry, k: (carry, {"loss": jnp.where(k >= 6, bad, 1.0)})
-    asked = []
-    late = lambda now: asked.append(now) or (Status.STOPPED if now.step == 6 else None)
-    done = loop(ADD, broken, begin(), steps=20, every=3, watch=[late])
+    looked = []
+    late = lambda now: Status.STOPPED if now.step == 6 else None
+    options = {"steps": 20, "every": 3, "stop": [late], "watch": [looked.append]}
+    done = loop(ADD, broken, begin(), **options)
     assert done.status is Status.NOT_FINITE
     assert done.steps == 6
-    assert [now.step for now in asked] == [0, 3, 6]
+    assert [now.step for now in looked] == [0, 3, 6]
     assert not np.isfinite(done.history["loss"][-1])
+    again = loop(ADD, broken, done.carry, begin=6, history=done.history, **options)
+    assert again.status is Status.NOT_FINITE
+    assert len(looked) == 3
 
 
 def test_a_loop_without_end():

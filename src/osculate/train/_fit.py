@@ -161,7 +161,7 @@ def fit(
     patience: int | None = None,
     key: PRNGKeyArray | None = None,
     resume: tuple[Snapshot, dict[str, np.ndarray]] | None = None,
-    watch: Sequence[Callable[[Progress], Status | None]] = (),
+    watch: Sequence[Callable[[Progress], Any]] = (),
     throw: bool = False,
 ) -> Result:
     """Minimizes an objective over the trained arrays of a model.
@@ -177,7 +177,7 @@ def fit(
         samples: Samples by label of the objective.
         optimizer: `first_order(optax.adam, 1e-3)`, `lbfgs()`, or any Optimizer.
         steps: Number of steps.
-        seconds: Time limit, compilation included; looked at every chunk.
+        seconds: Time limit, compilation included; at least one step is taken.
         target: End when the loss is at or below this.
         sampler: Draws new samples of the same shapes every `sample_every` steps.
         sample_every: See `sampler`.
@@ -208,11 +208,11 @@ def fit(
         start(objective, model, samples, optimizer, sampler=sampler),
         {},
     )
-    watchers = [*watch]
+    stop = []
     if target is not None:
-        watchers.append(functools.partial(_reached, target))
+        stop.append(functools.partial(_reached, target))
     if patience is not None:
-        watchers.append(functools.partial(_stale, patience))
+        stop.append(functools.partial(_stale, patience))
     done = loop(
         _Step(objective, samples, optimizer, sampler, key, sample_every),
         _Measure(objective, samples, None if validation is None else dict(validation)),
@@ -222,7 +222,8 @@ def fit(
         every=every,
         begin=int(history["step"][-1]) if history else 0,
         history=history,
-        watch=watchers,
+        stop=stop,
+        watch=watch,
     )
     if throw and done.status is Status.NOT_FINITE:
         raise FitError(f"`fit`: {done.status.value}.")

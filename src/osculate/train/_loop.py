@@ -1,5 +1,6 @@
 """The one loop: compiled chunks of steps, history, budgets; it knows no objective."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -53,9 +54,10 @@ def loop(
     every: int = 100,
     begin: int = 0,
     history: dict[str, np.ndarray] | None = None,
-    watch: Sequence[Callable[[Progress], Status | None]] = (),
+    stop: Sequence[Callable[[Progress], Status | None]] = (),
+    watch: Sequence[Callable[[Progress], Any]] = (),
 ) -> Done:
-    """Repeats a step in compiled chunks until a budget or a watcher ends it.
+    """Repeats a step in compiled chunks until a budget or a criterion ends it.
 
     Two calls whose `step` and `measure` are equal up to the values of their arrays
     share one compilation: make them `eqx.Module`s, not fresh closures.
@@ -67,11 +69,15 @@ def loop(
             loop ends where `"loss"` among them is not finite.
         carry: Any pytree of arrays.
         steps: Number of steps in all, those before `begin` included.
-        seconds: Time limit, compilation included; looked at between chunks.
+        seconds: Time limit, compilation included. The chunk in which it ends is as
+            short as the pace of the last one tells; at least one step is taken.
         every: Steps per chunk.
         begin: Steps already taken, when a loop is resumed at the end of a chunk.
         history: The lines written before `begin`.
-        watch: Called in turn after each chunk: show progress, save, stop early.
+        stop: Criteria: each may name the status with which the loop ends here. They
+            depend on the progress alone, `seconds` apart; a resumed loop asks them
+            first, so that it ends where the whole one did.
+        watch: Observers, called in turn after each chunk: show progress, save.
 
     Returns:
         The last carry, the history, why the loop ended, steps and seconds.
@@ -85,41 +91,72 @@ def loop(
         raise ValueError(
             f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0."
         )
-    started, k = time.perf_counter(), begin
+    clock = _Clock(seconds)
+    k = begin
     lines = {name: column.tolist() for name, column in (history or {}).items()}
-    status = Status.DONE
-    while steps is None or k < steps or not lines:
-        if seconds is not None and lines and time.perf_counter() - started >= seconds:
+    status = None
+    if lines:
+        record = {name: column[-1] for name, column in lines.items()}
+        now = Progress(k, steps, carry, record, _columns(lines), 0.0)
+        status = _first_status(now, stop)
+    while status is None:
+        if lines and steps is not None and k >= steps:
+            status = Status.DONE
+        elif k > begin and clock.is_over():
             status = Status.OUT_OF_TIME
-            break
-        # The first line, at step 0, is measured before any step.
-        count = every if lines else 0
-        count = count if steps is None else min(count, steps - k)
-        carry, numbers = _chunk(step, measure, carry, k, count)
-        k += count
-        record = {"step": k, **{name: float(v) for name, v in numbers.items()}}
-        for name, value in record.items():
-            lines.setdefault(name, []).append(value)
-        now = Progress(
-            k, steps, carry, record, _columns(lines), time.perf_counter() - started
-        )
-        ended = _first_status(now, [_check_finite, *watch])
-        if ended is not None:
-            status = ended
-            break
-    return Done(carry, _columns(lines), status, k, time.perf_counter() - started)
+        else:
+            # The first line, at step 0, is measured before any step.
+            count = min(every, clock.steps_left()) if lines else 0
+            count = count if steps is None else min(count, steps - k)
+            carry, numbers = _chunk(step, measure, carry, k, count)
+            k += count
+            record = {"step": k, **{name: float(v) for name, v in numbers.items()}}
+            clock.tick(count)
+            for name, value in record.items():
+                lines.setdefault(name, []).append(value)
+            now = Progress(k, steps, carry, record, _columns(lines), clock.elapsed())
+            for look in watch:
+                look(now)
+            status = _first_status(now, stop)
+    return Done(carry, _columns(lines), status, k, clock.elapsed())
+
+
+class _Clock:
+    """Time since now, and how many steps fit into what is left of it."""
+
+    def __init__(self, limit: float | int | None):
+        self._limit = limit
+        self._began = self._ticked = time.perf_counter()
+        self._pace = 0.0
+
+    def elapsed(self) -> float:
+        return time.perf_counter() - self._began
+
+    def is_over(self) -> bool:
+        return self._limit is not None and self.elapsed() >= self._limit
+
+    def tick(self, steps: int) -> None:
+        """Notes that these steps ended now."""
+        now = time.perf_counter()
+        self._pace = (now - self._ticked) / steps if steps else 0.0
+        self._ticked = now
+
+    def steps_left(self) -> int:
+        """Returns at least 1, and only 1 while the pace is not known."""
+        if self._limit is None:
+            return sys.maxsize
+        left = self._limit - self.elapsed()
+        return max(1, int(left / self._pace)) if self._pace else 1
 
 
 def _first_status(
-    now: Progress, watch: Sequence[Callable[[Progress], Status | None]]
+    now: Progress, stop: Sequence[Callable[[Progress], Status | None]]
 ) -> Status | None:
-    """Asks every watcher, and returns the first answer that ends the loop."""
-    answers = [look(now) for look in watch]
+    """Returns the first answer that ends the loop; a loss must be finite."""
+    if not np.isfinite(now.record["loss"]):
+        return Status.NOT_FINITE
+    answers = (ask(now) for ask in stop)
     return next((a for a in answers if a is not None), None)
-
-
-def _check_finite(now: Progress) -> Status | None:
-    return None if np.isfinite(now.record["loss"]) else Status.NOT_FINITE
 
 
 def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
