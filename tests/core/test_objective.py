@@ -68,7 +68,7 @@ WEIGHTS = {
 @pytest.mark.parametrize("weight", WEIGHTS.values(), ids=WEIGHTS)
 def test_parts_are_the_sums_written_out(weight):
     term = Term(probe, weight={"value": 3.0, "slope": 0.5})
-    given_weight = None if weight is None else {"value": weight}
+    given_weight = None if weight is None else {"value": weight, "slope": None}
     total, parts = Objective({"d": term})(MODEL, {"d": Samples(X, Y, given_weight)})
     z = looked()
     w = np.ones(N) if weight is None else weight.astype(float)
@@ -149,7 +149,11 @@ def test_rows_of_weight_zero_change_nothing(name):
         "slope": np.r_[[1.0] * N, [0.0] * 4],
     }
     objective = Objective({"d": Term(probe)})
-    short = {"d": Samples(X, Y, None if WEIGHTS[name] is None else {"value": w})}
+    short = {
+        "d": Samples(
+            X, Y, None if WEIGHTS[name] is None else {"value": w, "slope": None}
+        )
+    }
     both = [
         jax.jit(jax.value_and_grad(lambda m, s: objective(m, s)[0]))(MODEL, s)
         for s in (short, {"d": Samples(x, y, weight)})
@@ -167,7 +171,7 @@ def test_half_the_squares_of_the_residuals_is_the_loss(weight):
         {"value": Gaussian(sigma), "slope": Gaussian(3.0)},
         {"value": 2.0, "slope": 0.7},
     )
-    given_weight = None if weight is None else {"value": weight}
+    given_weight = None if weight is None else {"value": weight, "slope": None}
     samples = {"d": Samples(X, Y, given_weight), "e": Samples(X, Y["value"])}
     objective = Objective({"d": term, "e": Term(lone_probe)})
     loss, parts = jax.jit(lambda m: objective(m, samples))(MODEL)
@@ -251,7 +255,7 @@ def test_the_probe_sees_its_own_row_of_x_and_y():
 def test_gradient_agrees_with_finite_differences():
     # Central differences of step 1e-5: h^2 from truncation, 1e-16 / h from rounding,
     # both about 1e-10; the bound leaves a factor of 100.
-    samples = {"d": Samples(X, Y, {"value": WEIGHTS["entry"]})}
+    samples = {"d": Samples(X, Y, {"value": WEIGHTS["entry"], "slope": None})}
     loss = jax.jit(lambda m: Objective({"d": Term(probe)})(m, samples)[0])
     gradient, h = jax.grad(loss)(MODEL), 1e-5
     for entry in np.ndindex(M, D):
@@ -329,7 +333,7 @@ def test_a_weight_of_another_shape():
             rf"expected one number per row \({N},\) or per entry \({N}, {M}\)"
         )
         with pytest.raises(ValueError, match=message):
-            objective(MODEL, {"d": Samples(X, Y, {"value": weight})})
+            objective(MODEL, {"d": Samples(X, Y, {"value": weight, "slope": None})})
 
 
 @pytest.mark.parametrize("field", ["loss", "weight"])
@@ -339,3 +343,21 @@ def test_a_name_that_has_no_loss_or_weight(field):
     message = r"no loss or weight for 'slope', which the probe returns; got \['value'\]"
     with pytest.raises(ValueError, match=message):
         objective(MODEL, {"d": Samples(X, Y)})
+
+
+def test_a_name_that_has_no_weight_in_the_samples():
+    message = r"no weight for 'slope', which .*; got weights for \['slop', 'value'\]"
+    weight = {"value": np.ones(N), "slop": np.ones(N)}
+    with pytest.raises(ValueError, match=message):
+        Objective({"d": Term(probe)})(MODEL, {"d": Samples(X, Y, weight)})
+
+
+def test_residuals_of_a_loss_that_is_no_sum_of_squares():
+    term = Term(probe, loss=lambda z, y, w: jnp.sum(w * jnp.abs(z - y)))
+    with pytest.raises(ValueError, match="no sum of squares: it has no `residual`"):
+        Objective({"d": term}).residuals(MODEL, {"d": Samples(X, Y)})
+
+
+def test_an_objective_without_terms():
+    with pytest.raises(ValueError, match="`Objective`: no terms"):
+        Objective({})

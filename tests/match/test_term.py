@@ -277,5 +277,23 @@ def test_targets_of_another_name():
         objective([0, 2])(MODEL, {"d": Samples(X, y)})
 
 
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (jnp.zeros((N, M)), "the targets are .*; expected a dictionary by part"),
+        (None, "the targets are NoneType; expected a dictionary by part"),
+        (
+            {"value": jnp.zeros((N, 1))},
+            r"targets for 'value' have the shape \(1,\) at a point, the model's are "
+            rf"\({M},\)\. Pass an array of shape \(N, {M}\)",
+        ),
+        ({"value": jnp.zeros(N)}, r"have the shape \(\) at a point"),
+    ],
+)
+def test_targets_that_do_not_fit(y, message):
+    with pytest.raises(ValueError, match=message):
+        objective([0])(MODEL, {"d": Samples(X, y)})
+
+
 _Y = tensors(target, range(2))
 _ERRORS = _errors()

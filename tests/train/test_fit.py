@@ -614,6 +614,12 @@ def test_patience_without_validation():
         fit(OBJECTIVE, NET, SAMPLES, ADAM, steps=1, patience=5)
 
 
+def test_validation_that_weighs_nothing():
+    nothing = {"d": Samples(X, SAMPLES["d"].y, jnp.zeros(N))}
+    with pytest.raises(ValueError, match="every weight of the validation samples is 0"):
+        fit(OBJECTIVE, NET, SAMPLES, ADAM, steps=1, validation=nothing)
+
+
 def test_a_fit_without_end():
     with pytest.raises(ValueError, match=r"no limit\. Pass steps= or seconds="):
         fit(OBJECTIVE, NET, SAMPLES, ADAM)

@@ -68,7 +68,7 @@ def test_there_are_four_sizes_per_doubling():
 WEIGHTS = {
     "none": None,
     "row": RNG.uniform(size=N),
-    "some names": {"slope": RNG.uniform(size=(N, D))},
+    "some names": {"slope": RNG.uniform(size=(N, D)), "value": None},
     "all names": {"slope": RNG.uniform(size=(N, D)), "value": RNG.uniform(size=N)},
     "float32": jnp.ones(N, jnp.float32),
     "integers": np.arange(N),
@@ -143,6 +143,34 @@ def test_the_first_batch_has_the_shapes_of_all(size):
     np.testing.assert_array_equal(first["d"].x, X[np.arange(size) % N])
     later = batch(OBJECTIVE, MODEL, first, jr.key(0))
     assert jax.tree.map(jnp.shape, later) == jax.tree.map(jnp.shape, first)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_rows_without_weight_are_not_drawn(by_name):
+    row = (np.arange(N) % 3 == 0).astype(float)
+    entry = np.zeros((N, D))
+    entry[5, 1] = 1.0
+    weight = {"value": row, "slope": entry} if by_name else row
+    known = {*np.flatnonzero(row)} | ({5} if by_name else set())
+    source = {"d": Samples(jnp.arange(N), Y, weight)}
+    sampler = Minibatch(source, 300)
+    for batch in (sampler.first(), sampler(OBJECTIVE, None, source, jr.key(0))):
+        assert {*np.asarray(batch["d"].x)} == known
+
+
+def test_weights_change_no_shape_of_a_sampler():
+    shapes = [
+        jax.tree.map(jnp.shape, Minibatch({"d": Samples(X, Y, w)}, 4))
+        for w in (np.ones(N), np.arange(N) > 6)
+    ]
+    assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
+
+
+def test_batches_that_cannot_be_drawn():
+    with pytest.raises(ValueError, match=r"`Minibatch`: size is 0"):
+        Minibatch({"d": Samples(X)}, 0)
+    with pytest.raises(ValueError, match=r"`Minibatch`: every weight of 'd' is 0"):
+        Minibatch({"d": Samples(X, Y, np.zeros(N))}, 4)
 
 
 def test_every_row_is_as_likely():

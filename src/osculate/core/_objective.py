@@ -19,6 +19,17 @@ class Objective(eqx.Module):
 
     terms: dict[str, Term]
 
+    def __check_init__(self):
+        """Checks that something is wanted.
+
+        Raises:
+            ValueError: If there is no term.
+        """
+        if not self.terms:
+            raise ValueError(
+                "`Objective`: no terms. Pass terms by label: {'data': Term(...)}."
+            )
+
     def __call__(
         self, model: PyTree[Any], samples: Mapping[str, Samples]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:

@@ -16,8 +16,9 @@ class Samples(eqx.Module):
         y: What is known there: `None`, a pytree with leading axis N, or a dictionary
             of targets by the names of the probe's quantities.
         weight: How much each row or entry counts: `None` (all alike), `(N,)`, the
-            shape of the quantity, or a dictionary of these by name. 0 means absent:
-            a missing observation, or a row that only pads the table.
+            shape of the quantity, or a dictionary of these by name, which then has
+            every name the probe returns. 0 means absent: a missing observation, or a
+            row that only pads the table.
     """
 
     x: PyTree[Any]

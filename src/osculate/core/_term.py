@@ -53,12 +53,27 @@ class Term(eqx.Module):
     def residuals(
         self, model: PyTree[Any], samples: Samples
     ) -> dict[str, Float[Array, "N ..."]]:
-        """Returns by name the residuals `(N, ...)`, half whose square is the part."""
+        """Returns by name the residuals `(N, ...)`, half whose square is the part.
+
+        Args:
+            model: The model, any pytree the probe understands.
+            samples: N points.
+
+        Returns:
+            Arrays by name, scaled by `sqrt(weight * w / W)`.
+
+        Raises:
+            ValueError: If a loss has no `residual`.
+        """
         found = {}
         for name, z, y, w in self._rows(model, samples):
-            r = _vmap_rows(
-                lambda z, y, w, name=name: _pick(self.loss, name).residual(z, y)
-            )
+            loss = _pick(self.loss, name)
+            if not hasattr(loss, "residual"):
+                raise ValueError(
+                    f"`Term`: the loss {loss!r} is no sum of squares: it has no "
+                    "`residual`. Use `Gaussian()`, or a method that needs none."
+                )
+            r = _vmap_rows(lambda z, y, w, loss=loss: loss.residual(z, y))
             scale = jnp.sqrt(_pick(self.weight, name) * w)
             found[name] = scale.reshape(scale.shape + (1,) * (z.ndim - w.ndim)) * r(
                 z, y, w
@@ -89,6 +104,11 @@ def _target(y: PyTree[Any], name: str) -> Any:
 
 def _share(weight: PyTree[Any], name: str, z: Float[Array, "N ..."]) -> Array:
     """Returns each row's or entry's weight divided by the sum over the rows."""
+    if name and isinstance(weight, Mapping) and name not in weight:
+        raise ValueError(
+            f"`Term`: no weight for {name!r}, which the probe returns; got weights for "
+            f"{sorted(weight)}. Add {name!r}: None where all rows count alike."
+        )
     w = _target(weight, name)
     if w is None:
         return jnp.full(z.shape[:1], 1.0 / z.shape[0], z.dtype)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from osculate import diff
@@ -22,13 +23,33 @@ class Jet(eqx.Module):
     ) -> dict[str, Float[Array, "M ..."]]:
         """Returns `{"value": (M,), "jacobian": (M, D), ...}` of the model at x."""
         wanted = [diff.tensor_name(order) for order in self.orders]
-        if isinstance(y, Mapping) and (missing := [n for n in wanted if n not in y]):
-            raise ValueError(
-                f"`match.term`: no targets for the parts {missing}; got {sorted(y)}. "
-                f"Pass Samples(x, {{{missing[0]!r}: ...}})."
-            )
         tensors = diff.jet(diff.as_vector(model), max(self.orders))(x)
-        return dict(zip(wanted, (tensors[order] for order in self.orders), strict=True))
+        found = dict(
+            zip(wanted, (tensors[order] for order in self.orders), strict=True)
+        )
+        _check_targets(found, y)
+        return found
+
+
+def _check_targets(found: dict[str, Float[Array, "M ..."]], y: PyTree[Any]) -> None:
+    """Checks that every tensor has a target of its shape: none may broadcast."""
+    if not isinstance(y, Mapping):
+        raise ValueError(
+            f"`match.term`: the targets are {type(y).__name__}; expected a dictionary "
+            f"by part. Pass Samples(x, {{{next(iter(found))!r}: ...}})."
+        )
+    if missing := [name for name in found if name not in y]:
+        raise ValueError(
+            f"`match.term`: no targets for the parts {missing}; got {sorted(y)}. "
+            f"Pass Samples(x, {{{missing[0]!r}: ...}})."
+        )
+    for name, z in found.items():
+        if jnp.shape(y[name]) != z.shape:
+            raise ValueError(
+                f"`match.term`: targets for {name!r} have the shape "
+                f"{jnp.shape(y[name])} at a point, the model's are {z.shape}. "
+                f"Pass an array of shape (N, {', '.join(map(str, z.shape))})."
+            )
 
 
 def term(*parts: Part) -> Term:

@@ -193,8 +193,9 @@ def fit(
         The iterate best on `validation` (the last finite one without), with history.
 
     Raises:
-        ValueError: If a sampler has no key, patience has no validation, a term is
-            called like a column of the history, or nothing limits the fit.
+        ValueError: If a sampler has no key, patience has no validation, the validation
+            samples weigh nothing, a term is called like a column of the history, or
+            nothing limits the fit.
         FitError: If `throw` and the loss became infinite or NaN.
     """
     if sampler is not None and key is None:
@@ -203,6 +204,11 @@ def fit(
         )
     if patience is not None and validation is None:
         raise ValueError("`fit`: patience needs a validation loss. Pass validation=.")
+    if validation is not None and not _counts(objective, validation):
+        raise ValueError(
+            "`fit`: every weight of the validation samples is 0: no iterate can be "
+            "chosen on them. Pass rows that count, or validation=None."
+        )
     samples = dict(samples)
     snapshot, history = resume or (
         start(objective, model, samples, optimizer, sampler=sampler),
@@ -235,6 +241,13 @@ def fit(
     }
     end = samples if last.samples is None else last.samples
     return Result(last.best, objective, end, done.history, stats, done.status)
+
+
+def _counts(objective: Objective, samples: Mapping[str, Samples]) -> bool:
+    """Whether any row or entry of the samples of these terms has a weight."""
+    wanted = [samples[label].weight for label in objective.terms if label in samples]
+    weights = [np.asarray(w) for w in jax.tree.leaves(wanted)]
+    return not weights or any(w.any() for w in weights)
 
 
 def _reached(target: float, now: Progress) -> Status | None:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
 
 from osculate.core import Objective, Samples
 
@@ -41,8 +41,11 @@ def pad(samples: Samples, size: int | None = None) -> Samples:
     take = lambda a: jnp.asarray(a)[index]
     real = np.arange(size) < n
     weight = np.ones(n) if samples.weight is None else samples.weight
-    if isinstance(weight, Mapping) and isinstance(samples.y, Mapping):
-        weight = {name: np.ones(n) for name in samples.y} | dict(weight)
+    if isinstance(weight, Mapping):
+        named = dict.fromkeys(samples.y) if isinstance(samples.y, Mapping) else {}
+        weight = {
+            name: np.ones(n) if w is None else w for name, w in (named | weight).items()
+        }
     masked = jax.tree.map(
         lambda w: take(w) * real.astype(w.dtype).reshape(-1, *[1] * (np.ndim(w) - 1)),
         weight,
@@ -53,21 +56,56 @@ def pad(samples: Samples, size: int | None = None) -> Samples:
 class Minibatch(eqx.Module):
     """A Sampler that draws rows uniformly with replacement from a larger set.
 
+    Rows of which every weight is 0 are never drawn. A part of the objective is averaged
+    over the entries of the batch that have it, as it is over those of all samples: the
+    two agree in the mean up to a relative error of the order 1 / size.
+
     Attributes:
         source: All samples, by label.
         size: Rows per batch and label.
+        eligible: Indices of the rows that may be drawn, by label, `(N,)`; those beyond
+            `count` are of no meaning, so that shapes do not depend on the weights.
+        count: How many these are, by label.
     """
 
     source: dict[str, Samples]
     size: int = eqx.field(static=True)
+    eligible: dict[str, Array]
+    count: dict[str, Array]
+
+    def __init__(self, source: Mapping[str, Samples], size: int):
+        """Finds the rows that count.
+
+        Args:
+            source: All samples, by label.
+            size: Rows per batch and label.
+
+        Raises:
+            ValueError: If the size is less than 1, or a label has no row that counts.
+        """
+        if size < 1:
+            raise ValueError(f"`Minibatch`: size is {size}; expected 1 or more.")
+        self.source, self.size = dict(source), size
+        counts = {label: _counts(rows) for label, rows in self.source.items()}
+        for label, mask in counts.items():
+            if not mask.any():
+                raise ValueError(
+                    f"`Minibatch`: every weight of {label!r} is 0. "
+                    "Pass rows that count."
+                )
+        self.eligible = {
+            label: jnp.asarray(np.argsort(~mask, kind="stable"))
+            for label, mask in counts.items()
+        }
+        self.count = {label: jnp.asarray(mask.sum()) for label, mask in counts.items()}
 
     def first(self) -> dict[str, Samples]:
         """Returns samples of a batch's shapes, to start a fit with."""
         return {
-            label: jax.tree.map(
-                lambda a: jnp.asarray(a)[np.arange(self.size) % len(a)], samples
+            label: _take(rows, self.eligible[label][np.arange(self.size) % int(count)])
+            for (label, rows), count in zip(
+                self.source.items(), self.count.values(), strict=True
             )
-            for label, samples in self.source.items()
         }
 
     def __call__(
@@ -79,11 +117,23 @@ class Minibatch(eqx.Module):
     ) -> dict[str, Samples]:
         """Returns a fresh batch."""
         del objective, model, samples
+        keys = jr.split(key, len(self.source))
         batch = {}
-        for k, (label, rows) in zip(
-            jr.split(key, len(self.source)), self.source.items(), strict=True
-        ):
-            n = len(jax.tree.leaves(rows.x)[0])
-            index = jr.randint(k, (self.size,), 0, n)
-            batch[label] = jax.tree.map(lambda a, i=index: jnp.asarray(a)[i], rows)
+        for k, (label, rows) in zip(keys, self.source.items(), strict=True):
+            drawn = jr.randint(k, (self.size,), 0, self.count[label])
+            batch[label] = _take(rows, self.eligible[label][drawn])
         return batch
+
+
+def _counts(samples: Samples) -> Bool[np.ndarray, " N"]:
+    """Whether any weight of a row is not 0."""
+    n = len(jax.tree.leaves(samples.x)[0])
+    masks = [
+        np.asarray(w != 0).reshape(n, -1).any(axis=1)
+        for w in jax.tree.leaves(samples.weight)
+    ]
+    return np.any(masks, axis=0) if masks else np.ones(n, bool)
+
+
+def _take(samples: Samples, index: Int[Array, " size"]) -> Samples:
+    return jax.tree.map(lambda a: jnp.asarray(a)[index], samples)
