@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as npst
 from osculate import diff
 from osculate.diff import _operators, _streams
 
-MANY = _operators.MOST_SEPARATE + 2  # coordinates from which tensors are stacked
+MANY = 10  # coordinates: tensors are stacked from order 2 on
 
 
 def nested(u, order):
@@ -64,7 +64,7 @@ def test_lower_orders_alone(size, key):
 def test_separate_and_stacked_arrays_agree(key, monkeypatch):
     u, x = field(3, (2,), key), jnp.asarray([0.1, -0.7, 1.2])
     separate = jax.jit(diff.jet(u, 3))(x)
-    monkeypatch.setattr(_operators, "MOST_SEPARATE", 2)
+    monkeypatch.setattr(_operators, "MOST_STREAMS", 2)
     stacked = jax.jit(diff.jet(u, 3))(x)
     for one, two in zip(separate, stacked, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-13)
@@ -158,7 +158,7 @@ def test_the_function_is_looked_at_once(size, key):
 
     diff.jet(counted, 3)(jnp.ones(size))
     # Shapes are asked for ahead of a stacked order, at no run time.
-    assert len(calls) == 1 if size <= _operators.MOST_SEPARATE else len(calls) <= 8
+    assert len(calls) == 1 if size == 3 else len(calls) <= 8
 
 
 @pytest.mark.parametrize(("size", "order"), [(2, 3), (3, 3), (4, 2)])
@@ -204,3 +204,10 @@ def test_prefixes_are_shared_and_nothing_else_is_computed():
 def test_a_negative_order():
     with pytest.raises(ValueError, match="`jet`: order is -1; expected 0 or more"):
         diff.jet(jnp.sum, -1)
+
+
+@pytest.mark.parametrize("size", [2, MANY])
+def test_a_dictionary_has_no_tensor(size):
+    u = lambda x: {"a": x[0], "b": x[1]}
+    with pytest.raises(ValueError, match=r"dictionary of \['a', 'b'\].*as_vector"):
+        diff.jet(u, 2)(jnp.ones(size))

@@ -1,6 +1,7 @@
 """Derivatives as functions: each operator takes a field and returns a field."""
 
 import itertools
+import math
 from collections.abc import Callable
 
 import jax
@@ -10,7 +11,9 @@ from jaxtyping import Array, Float
 from ._streams import Streams, all_keys, streams
 from ._types import Field
 
-MOST_SEPARATE = 8  # coordinates up to which every derivative has an array of its own
+# Derivatives up to which each has an array of its own: more of them make compilation,
+# not the run, what a user waits for.
+MOST_STREAMS = 20
 
 
 def gradient(u: Field) -> Field:
@@ -103,7 +106,7 @@ def jet(u: Field, order: int) -> Callable[[Float[Array, " D"]], tuple]:
         A function of one point to a tuple of `order + 1` tensors.
 
     Raises:
-        ValueError: If the order is negative.
+        ValueError: If the order is negative, or u returns a dictionary.
 
     Example:
         >>> value, J = jet(lambda x: x**2, 1)(jnp.ones(2))
@@ -114,12 +117,27 @@ def jet(u: Field, order: int) -> Callable[[Float[Array, " D"]], tuple]:
     if order < 0:
         raise ValueError(f"`jet`: order is {order}; expected 0 or more.")
 
+    u = _array_valued(u)
+
     def at(x: Float[Array, " D"]) -> tuple:
-        if order > 0 and x.size > MOST_SEPARATE:
+        if math.comb(x.size + order, order) - 1 > MOST_STREAMS:
             return _stacked_jet(u, order)(x)
         keys = [k for n in range(order + 1) for k in all_keys(x.size, n)]
         found = streams(u, keys)(x)
         return tuple(_tensor(found, n, x.size) for n in range(order + 1))
+
+    return at
+
+
+def _array_valued(u: Field) -> Field:
+    def at(x: Float[Array, " D"]) -> Array:
+        y = u(x)
+        if isinstance(y, dict):
+            raise ValueError(
+                f"`jet`: u returns a dictionary of {list(y)}; expected an array. "
+                "Use jet(as_vector(u), order)."
+            )
+        return y
 
     return at
 
