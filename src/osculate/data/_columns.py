@@ -1,5 +1,6 @@
 """Named columns as a reader hands them over, and numbers out of their cells."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from osculate.core import InputError
 
 from ._headers import column_names
 
-_BLANK = ("", "nan", "NaN", "NAN", "-nan", "+nan")
+_BLANK = ("", "nan", "-nan", "+nan", "na", "n/a", "#n/a", "null", "none")
+_MARKED = re.compile(r"[+-]?\d[\d.,'\s]*")
+_FORTRAN = re.compile(r"[+-]?[\d.]+[dD][+-]?\d+")
 _NO_VALUE = ("NoneType", "NAType", "NaTType")
 
 
@@ -65,7 +68,7 @@ class Columns:
                 f"{self.source}, {self.place(row)}, column "
                 f"{self.headers[position]!r}: got {_shown(cells[row])}; expected a "
                 "number, or an empty cell for a missing value.\n"
-                "Correct the cell, or leave the column out (--inputs and --outputs)."
+                f"{_advice(cells[row])}"
             ) from None
 
 
@@ -73,7 +76,7 @@ def _number(cell: object) -> float:
     """Returns a cell as a number, NaN where it is missing."""
     if isinstance(cell, str):
         cell = cell.strip()
-        if cell in _BLANK:
+        if cell.lower() in _BLANK:
             return np.nan
         if "_" in cell:
             raise ValueError
@@ -91,6 +94,16 @@ def _is_number(cell: object) -> bool:
     except (TypeError, ValueError):
         return False
     return not isinstance(cell, np.generic) or cell.dtype.kind in "fiubU"
+
+
+def _advice(cell: object) -> str:
+    """Returns what to do about a cell that is no number."""
+    text = str(cell).strip()
+    if _MARKED.fullmatch(text):
+        return "Write numbers with a decimal point, and thousands without a mark."
+    if _FORTRAN.fullmatch(text):
+        return "Write exponents with E, as in 1.0E+05."
+    return "Correct the cell, or leave the column out (--inputs and --outputs)."
 
 
 def _shown(cell: object) -> str:

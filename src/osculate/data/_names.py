@@ -1,6 +1,8 @@
 """Names of derivatives, written and read: `h_T` in print, `dh/dT` in headers."""
 
 import itertools
+import re
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -93,6 +95,12 @@ def derivative_names(
         shown = partial_name(output, below, over=inputs) if unique else slash
         names.append(DerivativeName(shown, slash, index))
     return names
+
+
+def in_slashes(name: str) -> str:
+    """Returns `d2h/dT2` for `∂²h/∂T²`, `d^2h/dT^2` and `d2 h / d T2`."""
+    text = unicodedata.normalize("NFKC", name).replace("\N{PARTIAL DIFFERENTIAL}", "d")
+    return re.sub(r"[\s^()]", "", text)
 
 
 def _splits(text: str, joint: str) -> Iterator[tuple[str, str]]:

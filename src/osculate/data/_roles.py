@@ -1,16 +1,20 @@
 """Which columns are inputs, which are outputs, and which are derivatives."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from osculate.core import InputError, did_you_mean
+from osculate.core import InputError
 from osculate.diff import readings
 
-from ._headers import listed, split_unit
-from ._names import Derivative, read_print, read_slash
-
-_ORDER = re.compile(r"^d(?P<order>\d*)(?P<output>.+?)(?:/|_)d(?P<below>.+)$", re.DOTALL)
+from ._headers import hint, listed, split_unit
+from ._misnamed import (
+    ORDER,
+    order_too_high,
+    other_spelling,
+    two_readings,
+    unknown,
+)
+from ._names import Derivative, in_slashes, read_print, read_slash
 
 
 class Roles(NamedTuple):
@@ -46,7 +50,7 @@ def asked_names(
         if name not in names:
             raise InputError(
                 f"{source}: no column {name!r} for {role}; the columns are "
-                f"{listed(names)}.{did_you_mean(name, names)}\n"
+                f"{listed(names)}.{hint(name, names)}\n"
                 f"Pass --{role} with names of columns (Python: {role}=[...])."
             )
     if not wanted or len(set(wanted)) < len(wanted):
@@ -82,6 +86,12 @@ def assign_roles(
     Raises:
         InputError: If the roles cannot be told, or a derivative is not of these.
     """
+    if len(names) < 2:
+        raise InputError(
+            f"{source}: got one column, {listed(names)[:60]!r}; expected an input and "
+            "an output at least.\n"
+            "Add columns; in a CSV file a comma stands between two of them."
+        )
     inputs = asked_names(inputs, names, source, "inputs")
     outputs = asked_names(outputs, names, source, "outputs")
     if both := sorted(set(inputs or ()) & set(outputs or ())):
@@ -115,12 +125,14 @@ def _sort_columns(
     found = {}
     for name in others:
         readings = read_slash(name, plain, plain)
+        if not readings and read_slash(in_slashes(name), plain, plain):
+            raise other_spelling(name, source)
         if len(readings) > 1:
-            raise _two_readings(name, readings, source)
+            raise two_readings(name, readings, source)
         if readings:
             found[name] = readings[0]
         elif name in known or _half_known(name, plain):
-            raise _unknown(name, plain, source)
+            raise unknown(name, plain, source)
     return [name for name in names if name in asked or name not in found], found
 
 
@@ -135,11 +147,11 @@ def _read_printed(
         readings = read_print(name, outputs, inputs)
         readings += [r for r in read_slash(name, outputs, inputs) if r not in readings]
         if len(readings) > 1:
-            raise _two_readings(name, readings, source)
+            raise two_readings(name, readings, source)
         if readings:
             found[name] = readings[0]
         elif _order_in_print(name, outputs, inputs) > 2:
-            raise _order_too_high(name, source)
+            raise order_too_high(name, source)
     return found
 
 
@@ -151,48 +163,11 @@ def _order_in_print(name: str, outputs: Sequence[str], inputs: Sequence[str]) ->
 
 def _half_known(name: str, plain: set[str]) -> bool:
     """Returns whether `dh_dX` or `d3h_dT3` names a column on at least one side."""
-    match = _ORDER.match(name)
+    match = ORDER.match(name)
     if not match or "_d" not in name:
         return False
     sides = {match["output"], match["order"] + match["output"], match["below"]}
     return bool(sides & (plain - {name}))
-
-
-def _unknown(name: str, plain: set[str], source: str) -> InputError:
-    """Returns the error for a derivative that is of no column here."""
-    match = _ORDER.match(name)
-    if match and match["order"] not in ("", "1", "2") and (match["order"] != "0"):
-        return _order_too_high(name, source)
-    parts = [match["output"], match["below"]] if match else [name]
-    if match and match["order"] == "2":
-        below = match["below"]
-        pieces = [below[:-1]] if below.endswith("2") else below.split("d")
-        parts = [match["output"], *pieces]
-    strange = [part for part in parts if part not in plain] or parts
-    hints = {did_you_mean(part, sorted(plain)) for part in strange}
-    return InputError(
-        f"{source}: column {name!r} is a derivative, but there is no column "
-        f"{' or '.join(map(repr, strange))}.{''.join(sorted(hints))}\n"
-        f"Expected d<y>/d<x>, d2<y>/d<x>2 or d2<y>/d<x1>d<x2> of "
-        f"{listed(sorted(plain))}.\n"
-        "Rename the column, or add the one it is a derivative of."
-    )
-
-
-def _order_too_high(name: str, source: str) -> InputError:
-    return InputError(
-        f"{source}: column {name!r} is a derivative of third or higher order; "
-        "orders 1 and 2 are read.\n"
-        "Remove the column."
-    )
-
-
-def _two_readings(name: str, readings: list[Derivative], source: str) -> InputError:
-    return InputError(
-        f"{source}: column {name!r} can be read in {len(readings)} ways: "
-        f"{'; or '.join(map(str, readings))}.\n"
-        "Rename the column, or those it is a derivative of."
-    )
 
 
 def _choose(
