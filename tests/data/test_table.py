@@ -84,7 +84,7 @@ def test_digest():
         ({"jacobian": np.ones((4, 3))}, r"`jacobian` has shape \(4, 3\)"),
         ({"hessian": np.ones((4, 2))}, r"`hessian` has shape \(4, 2\)"),
         ({"x": X[None]}, r"`x` has shape \(1, 4, 2\); expected \(N, D\)"),
-        ({"y": np.array([["a"]] * 4)}, "`y` is an array of type"),
+        ({"y": np.array([["a"]] * 4)}, r"`y` cannot be read \(its type is <U1\); exp"),
         ({"x": [[1.0], [2.0, 3.0]]}, "expected an array of real numbers"),
         ({"y": Y * np.inf}, "row 1, column 'y': got inf"),
         ({"x": X * np.nan}, "row 1, column 'x1': got an empty cell or NaN"),
@@ -104,8 +104,18 @@ def test_faults(change, said):
         data.table(**{"x": X, "y": Y, **change})
 
 
+def test_names_may_carry_units():
+    table = data.table(X, Y, inputs=["T [K]", "p"], outputs=["h [kJ/kg]"])
+    assert (table.inputs, table.outputs) == (("T", "p"), ("h",))
+    assert table.units == {"T": "K", "p": "", "h": "kJ/kg"}
+    with pytest.raises(InputError, match="expected 2 different names"):
+        data.table(X, Y, inputs=["T [K]", "T [C]"])
+
+
 def test_fewer_than_four_rows():
     with pytest.raises(InputError, match="got 3 rows of data; expected at least 4"):
         data.table(X[:3], Y[:3])
+    with pytest.raises(InputError, match="got 1 row of data"):
+        data.check_table(data.water().rows(slice(1)))
     with pytest.raises(InputError, match="got 2 rows"):
         data.check_table(data.water().rows(slice(2)))

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from osculate.core import InputError
 
 from ._build import build_table
+from ._enough import check_table
+from ._headers import split_unit
 from ._names import derivative_names
 from ._table import Table
 
@@ -31,11 +33,13 @@ def table(
         jacobian: First partials `(N, M, D)`; axes of length 1 may be left out.
         hessian: Second partials `(N, M, D, D)`; likewise. A mixed partial may stand
             on one side only.
-        inputs: Names of the inputs: `x1`, ..., `xD` by default, `x` where D = 1.
-        outputs: Names of the outputs: `y1`, ..., `yM` by default, `y` where M = 1.
+        inputs: Names of the inputs, perhaps with units, `T [K]`; `x1`, ..., `xD` by
+            default, `x` where D = 1.
+        outputs: Names of the outputs, likewise; `y1`, ..., `yM` by default, `y` where
+            M = 1.
 
     Returns:
-        The table; its units are unknown.
+        The table.
 
     Raises:
         InputError: If shapes disagree or a number cannot be used.
@@ -44,12 +48,10 @@ def table(
         >>> table([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 4.0, 9.0], jacobian=[0, 2, 4, 6])
         Table('<arrays>': 4 rows, x -> y, value and jacobian)
     """
-    return table_of_arrays(
-        "<arrays>",
-        {"x": x, "y": y, "jacobian": jacobian, "hessian": hessian},
-        inputs,
-        outputs,
-    )
+    arrays = {"x": x, "y": y, "jacobian": jacobian, "hessian": hessian}
+    found = table_of_arrays("<arrays>", arrays, inputs, outputs)
+    check_table(found)
+    return found
 
 
 def default_names(letter: str, count: int) -> tuple[str, ...]:
@@ -68,11 +70,11 @@ def table_of_arrays(
     Args:
         name: What to call the source.
         arrays: `x`, `y` and perhaps `jacobian` and `hessian`.
-        inputs: Names of the inputs.
-        outputs: Names of the outputs.
+        inputs: Names of the inputs, perhaps with units.
+        outputs: Names of the outputs, likewise.
 
     Returns:
-        The table.
+        The table, which may have too little in it to learn from.
 
     Raises:
         InputError: If shapes disagree or a number cannot be used.
@@ -80,15 +82,19 @@ def table_of_arrays(
     x = matrix(name, "x", arrays["x"])
     values = matrix(name, "y", arrays["y"])
     (N, D), M = x.shape, values.shape[1]
-    inputs = _checked_names(name, "inputs", inputs, default_names("x", D))
-    outputs = _checked_names(name, "outputs", outputs, default_names("y", M))
+    titles = (
+        *_checked_names(name, "inputs", inputs, default_names("x", D)),
+        *_checked_names(name, "outputs", outputs, default_names("y", M)),
+    )
+    names = tuple(split_unit(title)[0] for title in titles)
+    inputs, outputs = names[:D], names[D:]
     if clash := sorted(set(inputs) & set(outputs)):
         raise InputError(
             f"{name}: {clash[0]!r} names an input and an output.\n"
             "Pass `inputs=` and `outputs=` with names that differ."
         )
     y = {"value": _shaped(name, "y", values, (N, M))}
-    headers = {n: n for n in (*inputs, *outputs)}
+    headers = dict(zip(names, titles, strict=True))
     for order, label in ((1, "jacobian"), (2, "hessian")):
         if arrays.get(label) is not None:
             array = _numeric(name, label, arrays[label])
@@ -128,11 +134,11 @@ def _numeric(name: str, label: str, array: ArrayLike | None) -> np.ndarray:
     try:
         found = np.asarray(array)
         if found.dtype.kind not in "fiub":
-            raise TypeError(f"an array of type {found.dtype}")
+            raise TypeError(f"its type is {found.dtype}")
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{name}: `{label}` is {str(error)[:120]}; expected an array of real "
-            "numbers.\n"
+            f"{name}: `{label}` cannot be read ({str(error)[:120]}); expected an array "
+            "of real numbers.\n"
             f"Pass `{label}` as such an array, with NaN for what is missing."
         ) from None
     return found.astype(np.float64)
@@ -159,7 +165,8 @@ def _checked_names(
     if names is None:
         return default
     names = (names,) if isinstance(names, str) else tuple(map(str, names))
-    if len(names) != len(default) or len(set(names)) < len(names) or "" in names:
+    plain = {split_unit(title)[0] for title in names}
+    if len(names) != len(default) or len(plain) < len(names) or "" in plain:
         raise InputError(
             f"{name}: got {role} {list(names)}; expected {len(default)} different "
             "names, one per column.\n"

@@ -14,7 +14,6 @@ from ._names import derivative_names, slash_name
 from ._roles import Roles
 from ._table import Table
 
-FEWEST_ROWS = 4
 AGREEMENT = 1e-6  # relative, of one derivative given twice
 
 
@@ -43,7 +42,7 @@ def build_table(
         The table: what is missing is 0, and the Hessian symmetric.
 
     Raises:
-        InputError: If a number cannot be used, or there are too few of them.
+        InputError: If a number cannot be used.
     """
 
     def title(index: tuple[int, ...]) -> str:
@@ -57,7 +56,7 @@ def build_table(
         y = y | {"hessian": _mirrored(y["hessian"], inputs, outputs, name, place)}
     _refuse_gaps(x, [headers.get(n, n) for n in inputs], name, place)
     known = {order: ~np.isnan(array) for order, array in y.items()}
-    table = Table(
+    return Table(
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         units={n: split_unit(headers.get(n, n))[1] for n in (*inputs, *outputs)},
@@ -67,8 +66,6 @@ def build_table(
         known=known,
         name=name,
     )
-    check_table(table)
-    return table
 
 
 def table_of_columns(columns: Columns, roles: Roles) -> Table:
@@ -179,44 +176,3 @@ def _mirrored(
         both = np.where(np.isnan(first), second, first)
         hessian[:, m, d, e] = hessian[:, m, e, d] = both
     return hessian
-
-
-def check_table(table: Table) -> None:
-    """Raises where a table has too little to learn from.
-
-    Args:
-        table: Any table; subsets of rows are not checked unless this is called.
-
-    Raises:
-        InputError: If there are fewer than four rows, an output is missing
-            everywhere, or an input or an output is constant.
-    """
-    if len(table) < FEWEST_ROWS:
-        raise InputError(
-            f"{table.name}: got {len(table)} rows of data; expected at least "
-            f"{FEWEST_ROWS}.\n"
-            "Add rows."
-        )
-    for d, name in enumerate(table.inputs):
-        if np.ptp(table.x[:, d]) == 0:
-            raise _constant(table, "input", name, table.x[0, d], "inputs")
-    for m, name in enumerate(table.outputs):
-        values = table.y["value"][table.known["value"][:, m], m]
-        if not values.size:
-            raise InputError(
-                f"{table.name}, column {table.headers.get(name, name)!r}: every value "
-                "is missing; expected numbers in an output.\n"
-                "Fill the column, or leave it out (--outputs; Python: outputs=[...])."
-            )
-        if np.ptp(values) == 0:
-            raise _constant(table, "output", name, values[0], "outputs")
-
-
-def _constant(
-    table: Table, role: str, name: str, value: float, option: str
-) -> InputError:
-    return InputError(
-        f"{table.name}, column {table.headers.get(name, name)!r}: the {role} is "
-        f"{value:g} in every row; expected one that varies.\n"
-        f"Leave the column out (--{option}; Python: {option}=[...])."
-    )

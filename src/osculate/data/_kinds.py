@@ -5,8 +5,6 @@ from pathlib import Path
 
 from osculate.core import InputError, did_you_mean
 
-from ._headers import listed
-
 ENDINGS = {".csv": "CSV text", ".npz": "a ZIP archive (NPZ)", ".parquet": "Parquet"}
 _MAGIC = {
     b"PAR1": "Parquet",
@@ -60,8 +58,9 @@ def find_file(source: str | Path) -> Path:
         )
     expected = ENDINGS.get(path.suffix.lower())
     if expected is None:
+        came = f"the ending {path.suffix!r}" if path.suffix else "a name without ending"
         raise InputError(
-            f"{path}: got the ending {path.suffix!r}; expected {listed(ENDINGS)}.\n"
+            f"{path}: got {came}; expected one of {', '.join(ENDINGS)}.\n"
             "Save the table as one of these."
         )
     kind = kind_of(path)
@@ -77,5 +76,5 @@ def _advice(kind: str) -> str:
         if kind == known:
             return f"Rename it to end in {ending}, or save it again."
     if kind == "UTF-16 text":
-        return "Save it again as UTF-8."
-    return f"Save the table again; read are {listed(ENDINGS)}."
+        return "Save it again as CSV in UTF-8."
+    return f"Save the table again, as one of {', '.join(ENDINGS)}."
