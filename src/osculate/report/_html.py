@@ -3,21 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from ._error_maps import error_maps
 from ._escape import escaped
 from ._evaluation import Evaluation
-from ._figures import (
-    MOST_PARITY,
-    MOST_SLICES,
-    Panel,
-    error_maps,
-    gradients,
-    losses,
-    parity,
-    slices,
-)
+from ._gradients import gradients
+from ._losses import losses
 from ._metrics import Metrics, improvement, metrics
 from ._numbers import DASH, percent, r_squared, significant, times, typeset, unit_text
 from ._page import Page
+from ._panel import Panel
+from ._parity import MOST_PARITY, parity
+from ._slices import MOST_SLICES, slices
 from ._style import style_sheet
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
