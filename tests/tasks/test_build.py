@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from osculate import data, nets, tasks
-from osculate.core import Samples
+from osculate.core import InputError, Samples
 from osculate.tasks import _build
 from smooth import truth
 
@@ -35,7 +35,7 @@ def in_other_units(table, a, b, c, d):
 def loss_of(table):
     choices = tasks.Settings(width=8, depth=2)
     scales = _build.scales_of(table, np.ones(len(table), bool))
-    model = _build.network(table, scales, choices, _build.initial_key(choices))
+    model = _build.network(table, scales, choices, _build.keys_of(choices)[0])
     rows = _build.split(table, _build.held_out_rows(table, choices))
     objective = _build.objective((0, 1, 2), scales)
     return objective(model, rows.fitted)[1]
@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_the_standardized_map(whole):
     """The derivative of the scaled map is the scaled derivative."""
     scales = _build.scales_of(whole, np.ones(40, bool))
     choices = tasks.Settings(width=8, depth=2)
-    model = _build.network(whole, scales, choices, _build.initial_key(choices))
+    model = _build.network(whole, scales, choices, _build.keys_of(choices)[0])
     parts = _build.objective((0, 1), scales)(model, {"fit": whole.samples()})[1]
     scales = _build.Scales(*map(np.asarray, scales))
     net, ratio = model.net.net, scales.y_scale[:, None] / scales.x_scale
@@ -74,8 +74,9 @@ def test_the_three_weightings_of_the_rows(whole):
     held_out = _build.held_out_rows(whole, tasks.Settings())
     rows = _build.split(whole, held_out)
     assert held_out.sum() == 8
-    shapes = {jax.tree.map(jnp.shape, s["fit"]) == rows.all_rows["fit"] for s in rows}
-    assert len(shapes) == 1
+    shapes = [jax.tree.map(jnp.shape, s) for s in rows]
+    assert rows.all_rows["fit"].x.shape == (40, 2)
+    assert all(found == shapes[0] for found in shapes[1:])
     for name, weight in rows.all_rows["fit"].weight.items():
         parts = rows.fitted["fit"].weight[name] + rows.held_out["fit"].weight[name]
         assert jnp.array_equal(parts, weight)
@@ -88,7 +89,7 @@ def test_a_loss_on_fitted_rows_is_that_of_the_rows_alone(whole):
         _build.scales_of(whole, np.ones(40, bool)),
         tasks.Settings(width=8),
     )
-    model = _build.network(whole, scales, choices, _build.initial_key(choices))
+    model = _build.network(whole, scales, choices, _build.keys_of(choices)[0])
     held_out = _build.held_out_rows(whole, choices)
     objective = _build.objective((0, 1, 2), scales)
     alone = whole.rows(~held_out).samples()
@@ -139,3 +140,30 @@ def test_rows_that_know_nothing_are_not_held_out(whole):
     held_out = _build.held_out_rows(replace(whole, known=known), tasks.Settings())
     assert held_out[:10].sum() == 2
     assert not held_out[10:].any()
+
+
+def test_rows_with_and_without_values_are_both_held_out(whole):
+    known = {name: k.copy() for name, k in whole.known.items()}
+    known["value"][10:] = False
+    table = replace(whole, known=known)
+    held_out = _build.held_out_rows(table, tasks.Settings())
+    assert held_out[:10].sum() == 2
+    assert held_out[10:].sum() == 6
+    known["value"][2:] = False
+    held_out = _build.held_out_rows(replace(table, known=known), tasks.Settings())
+    assert held_out[:2].sum() == 1
+
+
+def test_minibatches_have_a_key_of_their_own():
+    initial, batches = _build.keys_of(tasks.Settings())
+    drawn = [initial, *jax.random.split(initial, 8)]
+    drawn += [jax.random.fold_in(initial, i) for i in range(8)]
+    bits = lambda key: tuple(jax.random.key_data(key).tolist())
+    assert bits(batches) not in map(bits, drawn)
+
+
+@pytest.mark.parametrize("choice", [{"width": 100_000}, {"width": 64, "depth": 10**7}])
+def test_a_network_larger_than_memory_is_refused(whole, choice):
+    message = r"width \d+ and depth \d+ make .* parameters; .*\nChoose a smaller"
+    with pytest.raises(InputError, match=message):
+        tasks.surrogate(whole, **choice)

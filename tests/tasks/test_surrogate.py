@@ -1,15 +1,18 @@
 """The answer: accuracy, derivatives, manners at the door, x64, warnings."""
 
+import dataclasses
+import re
 import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import osculate
-from osculate import core, data, tasks
+from osculate import core, data, tasks, train
 from smooth import QUICK, truth
 
 
@@ -80,6 +83,50 @@ def test_the_same_seed_gives_the_same_bits(quick, table):
     assert not np.array_equal(other.predict(x), quick.predict(x))
 
 
+def test_columns_are_found_by_name(quick, points):
+    swapped = {"note": ["x"] * 40, "b": points[:, 1], "a": points[:, 0]}
+    expected = quick.gradient(points)
+    frame = pd.DataFrame(swapped)
+    for source in (swapped, frame, data.table(points, points**2, inputs=("a", "b"))):
+        assert np.array_equal(quick.gradient(source), expected)
+    with pytest.raises(core.InputError, match="no column 'b'"):
+        quick.predict(frame[["a"]])
+
+
+def test_no_points_give_no_rows(quick):
+    x = np.zeros((0, 2))
+    assert quick.predict(x).shape == (0, 2)
+    assert quick.hessian(x).shape == (0, 2, 2, 2)
+
+
+def test_it_is_shown_in_one_line(quick):
+    assert repr(quick) == "Surrogate(f, g from a, b; 40 rows; 600steps)"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x64", [False, True])
+def test_the_function_has_the_precision_of_the_caller(quick, x64):
+    with jax.enable_x64(x64):
+        x = jnp.asarray([0.2, 0.3])
+        u = quick.function
+        found = jax.jit(jax.vmap(jax.grad(lambda p: u(p)["f"])))(x[None])
+        assert found.dtype == (jnp.float64 if x64 else jnp.float32)
+    tolerance = 1e-12 if x64 else 1e-5
+    expected = quick.gradient(np.asarray(x)[None])[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=tolerance)
+
+
+def test_relu_cannot_follow_slopes(table):
+    with pytest.warns(tasks.DataWarning, match="relu' has piecewise constant"):
+        tasks.surrogate(table, activation="relu", width=4, budget="10steps")
+
+
+def test_what_the_figures_are_not(table):
+    found = tasks.surrogate(table, width=4, depth=1, budget="5steps", compare=True)
+    assert found.page.warnings[0].startswith(("Poor:", "Useless:"))
+    assert any(n.startswith("Only 8 rows were held out") for n in found.page.warnings)
+
+
 def test_far_outside_the_data_it_warns(quick):
     assert quick.predict(np.array([[1.05, 0.0]])).shape == (1, 2)
     with pytest.warns(tasks.OutsideDataWarning, match="1 of 2 points .* in 'b'"):
@@ -120,15 +167,27 @@ def test_a_test_table_measures_the_shipped_model(table):
 
 def test_missing_cells_do_not_count(points):
     y, J, _ = truth(points)
-    wrong, holes = J.copy(), J.copy()
-    wrong[::3, 0, 1], holes[::3, 0, 1] = 1e6, np.nan
-    # What stands in a missing cell cannot matter: fit with holes, compare to a fit in
-    # which the column is right everywhere; both know f_b well.
-    table = data.table(points, y, jacobian=holes, inputs=("a", "b"), outputs=("f", "g"))
-    found = tasks.surrogate(table, **QUICK)
-    assert int(table.known["jacobian"].sum()) == J.size - len(J[::3])
+    J[::3, 0, 1] = np.nan
+    table = data.table(points, y, jacobian=J, inputs=("a", "b"), outputs=("f", "g"))
+    assert int(table.known["jacobian"].sum()) == J.size - 14
+    # Whatever stands in a missing cell: the fit has the same bits.
+    wrong = np.where(table.known["jacobian"], table.y["jacobian"], 1e6)
+    other = dataclasses.replace(table, y=table.y | {"jacobian": wrong})
+    found, same = (tasks.surrogate(t, **QUICK) for t in (table, other))
     x = np.random.default_rng(6).uniform(-0.9, 0.9, (50, 2))
+    assert np.array_equal(found.gradient(x), same.gradient(x))
     assert np.abs(found.gradient(x) - truth(x)[1]).max() < 0.1
+
+
+def test_rows_that_know_only_slopes(points):
+    y, J, _ = truth(points)
+    y[5:] = np.nan
+    table = data.table(points, y, jacobian=J, inputs=("a", "b"), outputs=("f", "g"))
+    found = tasks.surrogate(table, compare=True, **QUICK)
+    x = np.random.default_rng(6).uniform(-0.9, 0.9, (50, 2))
+    assert np.abs(found.predict(x) - truth(x)[0]).max() < 0.1
+    assert found.page.history["validation"][-1] > 0
+    assert found.histories["values only/validation"][-1] > 0
 
 
 def test_second_derivatives_are_fitted(points):
@@ -149,24 +208,80 @@ def test_values_alone_are_fitted_too(points):
 
 
 class Clock:
-    """Goes on by a hundredth of a second whenever it is looked at."""
+    """A clock that goes on by what a compilation and a step cost."""
 
-    now = 0.0
+    def __init__(self):
+        self.now, self.compilation, self.known = 0.0, 0.1, set()
+        self.step = {(0, 1): 2e-3, (0,): 1e-3}
 
     def perf_counter(self):
-        self.now += 0.01
         return self.now
 
+    def chunk(self, chunk):
+        """Returns `chunk`, which takes its time."""
 
-def test_a_budget_in_seconds_ends_in_time(table, monkeypatch):
+        def timed(step, measure, carry, start, count):
+            orders = step.objective.terms["fit"].probe.orders
+            program = orders, type(step.optimizer)
+            if program not in self.known:
+                self.now += self.compilation
+                self.known.add(program)
+            self.now += self.step[orders] * int(count)
+            return chunk(step, measure, carry, start, count)
+
+        return timed
+
+
+@pytest.fixture
+def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("osculate.tasks._journal.time", clock)
     monkeypatch.setattr("osculate.train._loop.time", clock)
-    found = tasks.surrogate(table, width=8, depth=2, budget="5s", compare=True)
-    assert 3.0 < found.result.stats["seconds"] < 5.2
-    assert found.result.status is core.Status.OUT_OF_TIME
+    timed = clock.chunk(train._loop._chunk)
+    monkeypatch.setattr("osculate.train._loop._chunk", timed)
+    return clock
+
+
+SECONDS = {"width": 8, "depth": 2, "budget": "8s", "compare": True}
+
+
+def test_a_budget_in_seconds_ends_in_time(table, clock):
+    found = tasks.surrogate(table, **SECONDS)
+    assert 6.0 < found.result.stats["seconds"] < 8.01
+    # The search ends by the clock; its repetition on all rows is not cut.
+    assert found.result.status is core.Status.DONE
     assert found.page.history["step"][-1] > 600
     assert found.metrics["f"]["rrmse"] < 0.1
+    steps = found.histories["values only/step"][-1]
+    assert steps == found.page.history["step"][-1]
+    assert not any("ran out of time" in note for note in found.page.warnings)
+
+
+def test_time_that_went_into_compilation_is_told(table, clock):
+    clock.compilation = 3.0
+    found = tasks.surrogate(table, **SECONDS)
+    assert found.result.stats["steps"] >= 2
+    notes = " ".join(found.page.warnings)
+    assert re.search(r"Only \d+ steps were taken in 8s", notes)
+
+
+def test_a_comparison_that_was_cut_is_told(table, clock):
+    clock.step[(0,)] = 8e-3
+    notes = " ".join(tasks.surrogate(table, **SECONDS).page.warnings)
+    assert re.search(r"on values only ran out of time after \d+ of \d+ steps", notes)
+
+
+def test_a_budget_in_seconds_goes_on_where_it_was(table, clock, tmp_path):
+    def interrupt(leg, progress):
+        if leg == "values only/search/lbfgs":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tasks.surrogate(table, out=tmp_path / "run", watch=interrupt, **SECONDS)
+    assert 4.0 < clock.now < 5.5
+    found = tasks.surrogate(table, out=tmp_path / "run", resume=True, **SECONDS)
+    assert 6.0 < found.result.stats["seconds"] < 8.01
+    assert not any("ran out of time" in note for note in found.page.warnings)
 
 
 def test_four_rows_are_fitted_and_not_judged(points):
@@ -219,7 +334,7 @@ def test_loading_gives_back_what_was_saved(quick, tmp_path):
     assert loaded.result.status is quick.result.status
     assert np.array_equal(loaded.low, quick.low)
     for name, column in quick.result.history.items():
-        assert np.array_equal(loaded.result.history[name], column)
+        np.testing.assert_array_equal(loaded.result.history[name], column)
     samples = {
         "fit": core.Samples(
             jnp.zeros((1, 2)),

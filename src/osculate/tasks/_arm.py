@@ -1,8 +1,8 @@
 """One arm of the job: find the number of steps on held-out rows, then fit all rows."""
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,37 +12,37 @@ from jaxtyping import PRNGKeyArray, PyTree
 from osculate import train
 from osculate.core import Objective, Result, Samples
 
-from ._budget import Budget
 from ._build import LABEL, Split
 from ._journal import Journal
+from ._plan import ADAM_UNTIL, SEARCH_UNTIL, Plan
 
-WARM_UP = 500  # Adam steps that find the valley for L-BFGS
 FULL_BATCH = 8192  # more rows than this: Adam looks at minibatches
 BATCH = 1024
 ROWS_PER_CHUNK = 200_000  # rows times steps between two looks at a fit
 
 
 class Arm(NamedTuple):
-    """The two fits of one objective.
+    """The two fits of one objective, each with both stages joined.
 
     Attributes:
         search: Fitted without the held-out rows: what is measured on them is fair.
         final: Fitted on all rows for the number of steps that was best in the search.
-        history: Losses of the search, its stages joined.
-        steps: Steps taken by each stage of the search.
+        taken: Steps taken by each stage of the search.
+        wanted: Steps that the search asked of the stages of the repetition.
     """
 
     search: Result
     final: Result
-    history: dict[str, np.ndarray]
-    steps: tuple[int, int]
+    taken: tuple[int, int]
+    wanted: tuple[int, int]
 
 
 class Limits(NamedTuple):
-    """What ends each of the two stages of a fit: steps, and seconds from now."""
+    """What ends the two stages of one fit."""
 
-    steps: tuple[int | None, int | None]
-    seconds: Callable[[int], float | None]
+    steps: tuple[int, int | None]
+    until: tuple[float, float]
+    patience: int | None
 
 
 def fit_arm(
@@ -51,9 +51,8 @@ def fit_arm(
     objective: Objective,
     model: PyTree[Any],
     split: Split,
-    budget: Budget,
+    plan: Plan,
     *,
-    until: float | None = None,
     key: PRNGKeyArray,
 ) -> Arm:
     """Fits one objective twice, Adam then L-BFGS each time.
@@ -64,57 +63,47 @@ def fit_arm(
         objective: What is wanted.
         model: The network before the fit.
         split: The rows under their three weightings.
-        budget: Limit of each fit in steps, or of both in seconds.
-        until: With a limit in seconds: the journal's time at which this arm must end.
+        plan: When the stages end.
         key: Key of the minibatches.
 
     Returns:
         Both fits.
     """
-    begun = journal.seconds
-
-    def left(share: float) -> float | None:
-        """Seconds until so much of this arm's time is used."""
-        if until is None:
-            return None
-        return max(begun + share * (until - begun) - journal.seconds, 0.0)
-
-    steps = budget.steps
-    warm_up = WARM_UP if steps is None else min(WARM_UP, max(1, steps // 5))
-    rest = None if steps is None else steps - warm_up
-    descend = functools.partial(_descend, journal, objective=objective, key=key)
-    first, search = descend(
+    descend = functools.partial(
+        _descend, journal, objective=objective, model=model, plan=plan, key=key
+    )
+    adam, search = descend(
         f"{name}/search",
-        model,
         split.fitted,
-        Limits((warm_up, rest), lambda stage: left((0.15, 0.6)[stage])),
-        validation=split.held_out,
-        patience=None if rest is None else max(500, rest // 4),
+        split.held_out,
+        Limits(
+            (plan.warm_up, plan.rest),
+            (ADAM_UNTIL, SEARCH_UNTIL),
+            patience=plan.patience,
+        ),
     )
-    taken = first.stats["steps"], search.stats["best_step"]
-    _, final = descend(
+    wanted = adam.stats["steps"], search.stats["best_step"]
+    both = descend(
         f"{name}/all rows",
-        model,
         split.all_rows,
-        Limits(taken, lambda stage: left(1.0)),
-        validation=split.all_rows,  # the same program as the search's
-        patience=None,
+        split.all_rows,  # as validation: the same program as the search's
+        Limits(wanted, (1.0, 1.0), patience=None),
     )
-    history = _joined(first.history, search.history)
-    return Arm(search, final, history, (taken[0], search.stats["steps"]))
+    taken = adam.stats["steps"], search.stats["steps"]
+    return Arm(_joined(adam, search), _joined(*both), taken, wanted)
 
 
 def _descend(
     journal: Journal,
     name: str,
-    model: PyTree[Any],
     rows: dict[str, Samples],
+    validation: dict[str, Samples],
     limits: Limits,
     *,
     objective: Objective,
+    model: PyTree[Any],
+    plan: Plan,
     key: PRNGKeyArray,
-    validation: dict[str, Samples],
-    patience: int | None,
 ) -> tuple[Result, Result]:
     """Finds the valley with Adam, on minibatches where rows are many, then L-BFGS."""
     batches = {}
@@ -122,7 +111,7 @@ def _descend(
     if rows[LABEL].x.shape[0] > FULL_BATCH:
         sampler = train.Minibatch(rows, BATCH)
         batches, start = {"sampler": sampler, "key": key}, sampler.first()
-    schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, WARM_UP)
+    schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, plan.warm_up)
     every = int(np.clip(ROWS_PER_CHUNK // rows[LABEL].x.shape[0], 10, 100))
     first = journal.run(
         f"{name}/adam",
@@ -131,7 +120,7 @@ def _descend(
         start,
         train.first_order(optax.adam, schedule),
         steps=limits.steps[0],
-        seconds=limits.seconds(0),
+        seconds=plan.left(limits.until[0], journal.seconds),
         every=min(every, 50),
         **batches,
     )
@@ -142,23 +131,24 @@ def _descend(
         rows,
         train.lbfgs(),
         steps=limits.steps[1],
-        seconds=limits.seconds(1),
+        seconds=plan.left(limits.until[1], journal.seconds),
         every=every,
         validation=validation,
-        patience=patience,
+        patience=limits.patience,
     )
     return first, second
 
 
-def _joined(
-    first: dict[str, np.ndarray], second: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _joined(first: Result, second: Result) -> Result:
     """Appends the second stage; what a stage did not record is NaN."""
-    names = [*first, *(n for n in second if n not in first)]
+    one, two = first.history, second.history
+    names = [*one, *(n for n in two if n not in one)]
     gap = lambda h: np.full(len(h["step"]), math.nan)
-    joined = {
-        n: np.concatenate([first.get(n, gap(first)), second.get(n, gap(second))])
-        for n in names
+    history = {
+        n: np.concatenate([one.get(n, gap(one)), two.get(n, gap(two))]) for n in names
     }
-    joined["step"] = np.concatenate([first["step"], first["step"][-1] + second["step"]])
-    return joined
+    before = int(one["step"][-1])
+    history["step"] = np.concatenate([one["step"], before + two["step"]])
+    stats = {name: first.stats[name] + second.stats[name] for name in second.stats}
+    stats["best_step"] = before + second.stats["best_step"]
+    return dataclasses.replace(second, history=history, stats=stats)

@@ -11,10 +11,10 @@ from osculate.core import trainable
 from osculate.data import Table
 
 from ._arm import Arm, fit_arm
-from ._budget import Budget, parse_budget
+from ._budget import parse_budget
 from ._build import (
     held_out_rows,
-    initial_key,
+    keys_of,
     network,
     objective,
     orders_of,
@@ -22,9 +22,8 @@ from ._build import (
     split,
 )
 from ._journal import Journal
+from ._plan import main_plan, values_only_plan
 from ._settings import Settings
-
-SHARE_OF_MAIN = 0.6  # of a budget in seconds, where values only are compared
 
 
 class Arms(NamedTuple):
@@ -50,32 +49,21 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
     """
     held_out = held_out_rows(table, settings)
     scales = scales_of(table, ~held_out)
-    key = initial_key(settings)
+    key, batches = keys_of(settings)
     model = network(table, scales, settings, key)
     rows = split(table, held_out)
     orders, budget = orders_of(table), parse_budget(settings.budget)
-    total = budget.seconds
-    main = fit_arm(
-        journal,
-        "derivatives" if max(orders) else "values",
-        objective(orders, scales),
-        model,
-        rows,
-        budget,
-        until=total and total * (SHARE_OF_MAIN if settings.compare else 1.0),
-        key=jax.random.fold_in(key, 1),
-    )
+    compare = settings.compare and max(orders) > 0
+    plan = main_plan(budget, compare=compare)
+    name = "derivatives" if max(orders) else "values"
+    wanted = objective(orders, scales)
+    main = fit_arm(journal, name, wanted, model, rows, plan, key=batches)
     values_only = None
-    if settings.compare and max(orders):
+    if compare:
+        plan = values_only_plan(plan, budget, main.taken)
+        wanted = objective((0,), scales)
         values_only = fit_arm(
-            journal,
-            "values only",
-            objective((0,), scales),
-            model,
-            rows,
-            Budget(budget.steps or sum(main.steps), None),
-            until=total,
-            key=jax.random.fold_in(key, 1),
+            journal, "values only", wanted, model, rows, plan, key=batches
         )
     net = model.net.net
     return Arms(main, values_only, held_out, _count(model), _describe(net))

@@ -5,6 +5,7 @@ loss measures its tensor in units of the scale that the standardized map gives i
 `y_scale / x_scale` per order of derivative, so that no order is weighted by hand.
 """
 
+import os
 from typing import NamedTuple
 
 import jax
@@ -14,12 +15,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from osculate import chance, diff, match, nets, train
-from osculate.core import Objective, Samples
+from osculate.core import InputError, Objective, Samples
 from osculate.data import Table
 
 from ._settings import Settings
 
 LABEL = "fit"
+ARRAYS_PER_PARAMETER = 120  # the memory of L-BFGS, 50 pairs, and what a step holds
 
 
 class Scales(NamedTuple):
@@ -45,14 +47,24 @@ def orders_of(table: Table) -> tuple[int, ...]:
 
 
 def held_out_rows(table: Table, settings: Settings) -> Bool[np.ndarray, " N"]:
-    """Draws the validation set among the rows that know anything, but not all."""
-    entries = [
-        known.reshape(len(table), -1).any(axis=1) for known in table.known.values()
+    """Draws a share of the rows that know values, and of those that know only slopes.
+
+    Hence the values-only arm has rows to be judged by, too.
+    """
+    knows = {
+        name: known.reshape(len(table), -1).any(axis=1)
+        for name, known in table.known.items()
+    }
+    values = np.flatnonzero(knows["value"])
+    slopes = np.flatnonzero(np.any([*knows.values()], axis=0) & ~knows["value"])
+    random = np.random.default_rng(settings.seed)
+    share = lambda n: round(settings.validation * n)
+    count = int(np.clip(share(len(values)), 1, len(values) - 1))
+    chosen = [
+        random.permutation(values)[:count],
+        random.permutation(slopes)[: share(len(slopes))],
     ]
-    useful = np.flatnonzero(np.any(entries, axis=0))
-    count = int(np.clip(round(settings.validation * len(useful)), 1, len(useful) - 1))
-    chosen = np.random.default_rng(settings.seed).permutation(useful)[:count]
-    return np.isin(np.arange(len(table)), chosen)
+    return np.isin(np.arange(len(table)), np.concatenate(chosen))
 
 
 def scales_of(table: Table, fitted: Bool[np.ndarray, " N"]) -> Scales:
@@ -90,6 +102,29 @@ def network_width(table: Table) -> int:
     if len(counts) == 3:
         counts[2] = counts[2] * (d + 1) // (2 * d)
     return int(np.clip(8 * round(np.sqrt(sum(counts) / 4) / 8), 8, 64))
+
+
+def refuse_size(table: Table, settings: Settings) -> None:
+    """Checks that the arrays of a fit of this size fit into memory.
+
+    Args:
+        table: The rows.
+        settings: The choices.
+
+    Raises:
+        InputError: If the network or its states need more than the machine has.
+    """
+    width, depth = settings.width or network_width(table), settings.depth
+    ends = len(table.inputs) + len(table.outputs)
+    parameters = width * (ends + (depth - 1) * width)
+    needed = 8 * parameters * ARRAYS_PER_PARAMETER
+    owned = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > owned:
+        raise InputError(
+            f"width {width} and depth {depth} make {parameters:.2g} parameters; their "
+            f"fit needs about {needed / 1e9:,.0f} GB, this machine has "
+            f"{owned / 1e9:,.0f} GB.\nChoose a smaller width or depth."
+        )
 
 
 def network(
@@ -136,6 +171,7 @@ def _weighted(rows: Samples, factor: Float[Array, " N"]) -> Samples:
     return Samples(rows.x, rows.y, jax.tree.map(scale, rows.weight))
 
 
-def initial_key(settings: Settings) -> PRNGKeyArray:
-    """Returns the key from which the random weights are drawn."""
-    return jr.key(settings.seed)
+def keys_of(settings: Settings) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """Returns the keys of the random weights and of the minibatches."""
+    initial, batches = jr.split(jr.key(settings.seed))
+    return initial, batches

@@ -23,8 +23,8 @@ def columns(
         order: Highest order of derivative, 0 to 2.
 
     Returns:
-        Columns by header: those of the training table where it had them, else
-        `dh/dT`, `d2h/dTdp`.
+        Inputs and outputs by the headers of the training table, derivatives as
+        `dh/dT`, `d2h/dTdp` with the unit that they had there.
     """
     headers: dict[str, Any] = surrogate.recipe["data"]["headers"]
     tensors = surrogate.jet(points, order)
@@ -33,6 +33,9 @@ def columns(
     }
     for k, tensor in enumerate(tensors):
         for name in derivative_names(surrogate.outputs, surrogate.inputs, k):
-            header = headers.get(name.slash, name.slash)
-            found[header] = tensor[(slice(None), *name.entry)]
+            header = headers.get(name.slash, "")
+            in_slash = header.partition("[")[0].strip() == name.slash
+            found[header if in_slash else name.slash] = tensor[
+                (slice(None), *name.entry)
+            ]
     return found

@@ -153,23 +153,26 @@ def verdict(
         return "Too few rows to judge by: give a separate test table."
     text = f"Worst error on {len(shown.x)} {shown.kind}: {', '.join(errors)}."
     if values_only is not None and len(by_order) > 1:
+        times = report.improvement(metrics, values_only)
         gains = [
-            f"{words[order]} {_gain(names, metrics, values_only)}"
+            f"{words[order]} {_gain([times[name] for name in names])}"
             for order, names in by_order.items()
         ]
-        text += f" Training on derivatives made {', '.join(gains)} more accurate."
+        text += f" Training on derivatives made {', '.join(gains)}."
     return text
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.2g}\N{NO-BREAK SPACE}%"
+    digits = f"{100 * ratio:.2g}" if ratio < 0.995 else f"{100 * ratio:,.0f}"
+    return f"{digits}\N{NO-BREAK SPACE}%"
 
 
-def _gain(names, metrics, values_only) -> str:
-    """Median over the names of how many times smaller the error became."""
-    ratios = [
-        values_only[n]["rrmse"] / metrics[n]["rrmse"]
-        for n in names
-        if metrics[n]["rrmse"]
-    ]
-    return f"{np.median(ratios):.1f} times" if ratios else "equally"
+def _gain(times: list[float | None]) -> str:
+    """Says how the errors changed, by the median of how many times smaller they are."""
+    known = [t for t in times if t is not None]
+    middle = float(np.median(known)) if known else 1.0
+    if middle > 1.05:
+        return f"{middle:,.1f} times more accurate"
+    if middle < 0.95:
+        return f"{1 / middle:,.1f} times less accurate"
+    return "no more accurate"

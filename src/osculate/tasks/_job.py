@@ -11,6 +11,7 @@ from osculate import data, train
 from osculate.core import InputError
 
 from ._arms import fit_arms
+from ._build import refuse_size
 from ._folder import RunFolder
 from ._journal import Journal
 from ._load import load
@@ -93,7 +94,8 @@ def surrogate(
     )
     fitted = data.read(table, inputs=settings.inputs, outputs=settings.outputs)
     tested = None if test is None else _read_test(test, fitted)
-    notes = _suspicions(fitted, strict)
+    refuse_size(fitted, settings)
+    notes = [*_suspicions(fitted, strict), *_unsuited(fitted, settings)]
     recipe = recipe_of(settings, fitted, tested)
     run = None if out is None else _open(Path(out), recipe, force, resume)
     if run is not None and run.finished:
@@ -128,6 +130,18 @@ def _suspicions(table: data.Table, strict: bool) -> list[str]:
     for note in notes:
         warnings.warn(f"{table.name}: {note}", DataWarning, stacklevel=3)
     return notes
+
+
+def _unsuited(table: data.Table, settings: Settings) -> list[str]:
+    """Warns of a choice that cannot follow what the table knows."""
+    if settings.activation != "relu" or "jacobian" not in table.y:
+        return []
+    note = (
+        "activation 'relu' has piecewise constant derivatives, which cannot follow "
+        "those of a table; a smooth one such as 'tanh' can."
+    )
+    warnings.warn(f"{table.name}: {note}", DataWarning, stacklevel=3)
+    return [note]
 
 
 def _open(path: Path, recipe: dict[str, Any], force: bool, resume: bool) -> RunFolder:

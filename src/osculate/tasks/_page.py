@@ -1,23 +1,22 @@
 """From finished fits to a surrogate with its metrics and the content of its report."""
 
+import dataclasses
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 from numpy import ndarray
 
 from osculate import report
-from osculate.core import Status
 from osculate.data import Table
 
 from ._arms import Arms
 from ._evaluate import evaluation, slices, verdict
 from ._recipe import versions
+from ._remarks import remarks
 from ._settings import Settings
 from ._surrogate import Surrogate
 
 ROWS_SHOWN = 5000
-POOR = 0.3  # RRMSE of a value above which the verdict is called poor
 
 
 def describe(
@@ -47,20 +46,21 @@ def describe(
     metrics = report.metrics(shown.truth, shown.prediction)
     other = shown.values_only
     values_only = None if other is None else report.metrics(shown.truth, other)
-    optimizer = "adam {} steps, lbfgs {} steps".format(*_steps(arms))
+    adam = arms.main.wanted[0]
+    final = arms.main.final
     stats = {
-        **arms.main.final.stats,
+        **final.stats,
         "seconds": seconds,
-        "optimizer": optimizer,
+        "optimizer": f"adam {adam} steps, lbfgs {final.stats['steps'] - adam} steps",
         "parameters": arms.parameters,
     }
-    final = eqx.tree_at(lambda r: r.stats, arms.main.final, stats)
-    notes = [*notes, *_remarks(arms, metrics, test, table)]
+    final = dataclasses.replace(final, stats=stats)
+    notes = [*notes, *remarks(arms, settings, table, metrics, tested=test is not None)]
     page = report.Page(
         title=f"{', '.join(table.outputs)} from {', '.join(table.inputs)}",
         verdict=verdict(shown, metrics, values_only),
         evaluation=_thinned(shown),
-        history=arms.main.history,
+        history=arms.main.search.history,
         slices=slices(table, final.value),
         facts=_facts(arms, settings, table, test, recipe, stats),
         warnings=notes,
@@ -92,34 +92,6 @@ def _evaluation(arms: Arms, table: Table, test: Table | None) -> report.Evaluati
     return evaluation(rows, "held-out rows", main.search.value, values_only)
 
 
-def _steps(arms: Arms) -> tuple[int, int]:
-    """Steps of Adam and of L-BFGS that the shipped model has seen."""
-    warm_up = arms.main.steps[0]
-    return warm_up, arms.main.final.stats["best_step"]
-
-
-def _remarks(arms: Arms, metrics: report.Metrics, test, table: Table) -> list[str]:
-    """What a careful reader should be told."""
-    found = []
-    if test is None:
-        found.append(
-            "The figures are those of the fit before it was repeated on all rows; only "
-            "a separate test table can measure the shipped model."
-        )
-    worst = max(
-        (metrics[o]["rrmse"] or 0.0 for o in table.outputs if o in metrics), default=0.0
-    )
-    if worst > POOR:
-        found.append(
-            f"Poor: the error of a value reaches {100 * worst:.0f} % of its spread. "
-            "More rows, more derivatives or a larger budget may help."
-        )
-    for arm in (arms.main.search, arms.main.final):
-        if arm.status is Status.NOT_FINITE:
-            found.append(f"A fit ended early: {arm.status.value}.")
-    return found
-
-
 def _thinned(shown: report.Evaluation) -> report.Evaluation:
     """Keeps at most so many rows for the figures; metrics are of all rows."""
     n = len(shown.x)
@@ -141,9 +113,9 @@ def _thinned(shown: report.Evaluation) -> report.Evaluation:
 
 def _histories(arms: Arms) -> dict[str, ndarray]:
     """Losses of every fit, by `fit/name`."""
-    fits = {"search": arms.main.history, "final": arms.main.final.history}
+    fits = {"search": arms.main.search.history, "final": arms.main.final.history}
     if arms.values_only is not None:
-        fits["values only"] = arms.values_only.history
+        fits["values only"] = arms.values_only.search.history
     return {
         f"{fit}/{n}": a for fit, columns in fits.items() for n, a in columns.items()
     }

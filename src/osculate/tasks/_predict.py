@@ -31,10 +31,10 @@ def predict_jet(
     """
     blocks = []
     with jax.enable_x64(True):
-        for start in range(0, len(x), ROWS_AT_ONCE):
+        for start in range(0, max(len(x), 1), ROWS_AT_ONCE):
             rows = x[start : start + ROWS_AT_ONCE]
-            index = np.resize(np.arange(len(rows)), padded_size(len(rows)))
-            tensors = _jet_rows(model, rows[index], order)
+            padded = np.resize(rows, (padded_size(len(rows)), x.shape[1]))
+            tensors = _jet_rows(model, padded, order)
             blocks.append([np.asarray(t)[: len(rows)] for t in tensors])
     return tuple(np.concatenate(tensors) for tensors in zip(*blocks, strict=True))
 

@@ -2,14 +2,18 @@
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float64
 from numpy import ndarray
 
-from osculate import report
+from osculate import data, nets, report
 from osculate.core import InputError, Result
 
 from ._folder import EVALUATION, HISTORY, METRICS, MODEL, REPORT, RunFolder
@@ -17,6 +21,7 @@ from ._pack import pack_history, pack_metrics, pack_model, pack_page
 from ._predict import predict_jet
 from ._settings import Settings
 
+Points = ArrayLike | data.Source
 MARGIN = 0.1  # of the range of the data: further outside it, a prediction is a guess
 
 
@@ -25,16 +30,17 @@ class OutsideDataWarning(UserWarning):
 
 
 @final
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Surrogate:
     """A differentiable stand-in for a table, in the table's units.
 
-    Arrays in and out are NumPy float64, whatever the caller's x64 setting. The JAX
-    function of one point behind them is `result.value`.
+    Arrays in and out are NumPy float64, whatever the caller's x64 setting. Points are
+    an array `(N, D)`, or a DataFrame, a mapping or a `data.Table`, whose columns are
+    found by name. `function` is the JAX function of one point behind them.
 
     Attributes:
-        result: The fit of the shipped model: `value`, `objective`, `samples` (empty
-            after loading), `history`, `stats`, `status`.
+        result: The fit of the shipped model: `value` (in float64: its use needs x64),
+            `objective`, `samples` (empty after loading), `history`, `stats`, `status`.
         inputs: Names of the D inputs.
         outputs: Names of the M outputs.
         low: Smallest value of each input in the data, `(D,)`.
@@ -59,11 +65,29 @@ class Surrogate:
     recipe: dict[str, Any]
     histories: dict[str, ndarray]
 
-    def predict(self, x: ArrayLike) -> Float64[ndarray, "N M"]:
+    def __repr__(self) -> str:
+        """Says what it maps, in one line."""
+        return (
+            f"Surrogate({', '.join(self.outputs)} from {', '.join(self.inputs)}; "
+            f"{self.recipe['data']['rows']} rows; {self.settings.budget})"
+        )
+
+    @property
+    def function(self) -> nets.Named:
+        """The JAX function of one point `(D,)` to outputs by name, to build on.
+
+        Its arrays have the default precision of the caller: float64 under x64, else
+        float32.
+        """
+        dtype = jnp.result_type(float)
+        cast = lambda a: jnp.asarray(np.asarray(a, dtype)) if eqx.is_array(a) else a
+        return jax.tree.map(cast, self.result.value)
+
+    def predict(self, x: Points) -> Float64[ndarray, "N M"]:
         """Returns the outputs at points `(N, D)`, each in its unit.
 
         Args:
-            x: Points `(N, D)`, columns as in `inputs`.
+            x: Points `(N, D)`, columns as in `inputs`, or columns by name.
 
         Returns:
             `(N, M)`, columns as in `outputs`. Points far outside the data are answered
@@ -74,7 +98,7 @@ class Surrogate:
         """
         return self._jet(x, 0)[0]
 
-    def gradient(self, x: ArrayLike) -> Float64[ndarray, "N M D"]:
+    def gradient(self, x: Points) -> Float64[ndarray, "N M D"]:
         """Returns the first derivatives at points `(N, D)`.
 
         Args:
@@ -88,7 +112,7 @@ class Surrogate:
         """
         return self._jet(x, 1)[1]
 
-    def hessian(self, x: ArrayLike) -> Float64[ndarray, "N M D D"]:
+    def hessian(self, x: Points) -> Float64[ndarray, "N M D D"]:
         """Returns the second derivatives at points `(N, D)`.
 
         Args:
@@ -102,7 +126,7 @@ class Surrogate:
         """
         return self._jet(x, 2)[2]
 
-    def jet(self, x: ArrayLike, order: int) -> tuple[Float64[ndarray, "N M ..."], ...]:
+    def jet(self, x: Points, order: int) -> tuple[Float64[ndarray, "N M ..."], ...]:
         """Returns values and all derivatives up to an order, from one pass.
 
         Args:
@@ -144,7 +168,14 @@ class Surrogate:
         finish(run, self)
         return run.path
 
-    def _jet(self, x: ArrayLike, order: int) -> tuple[ndarray, ...]:
+    def _jet(self, x: Points, order: int) -> tuple[ndarray, ...]:
+        points = self._points(x)
+        self._warn_outside(points)
+        return predict_jet(self.result.value, points, order)
+
+    def _points(self, x: Points) -> Float64[ndarray, "N D"]:
+        if isinstance(x, Mapping | data.Table) or hasattr(x, "columns"):
+            return data.read_points(x, self.inputs)
         points = np.asarray(x, np.float64)
         if points.ndim != 2 or points.shape[1] != len(self.inputs):
             raise InputError(
@@ -156,10 +187,10 @@ class Surrogate:
             row, column = np.argwhere(~np.isfinite(points))[0]
             raise InputError(
                 f"`Surrogate`: {points[row, column]} in row {row}, column "
-                f"{self.inputs[column]!r}; expected finite numbers."
+                f"{self.inputs[column]!r}; expected finite numbers.\n"
+                "Correct it, or leave the row out."
             )
-        self._warn_outside(points)
-        return predict_jet(self.result.value, points, order)
+        return points
 
     def _warn_outside(self, points: Float64[ndarray, "N D"]) -> None:
         margin = MARGIN * (self.high - self.low)
