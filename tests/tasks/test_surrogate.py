@@ -139,6 +139,8 @@ def test_far_outside_the_data_it_warns(quick):
         (np.zeros(2), r"shape \(2,\); expected \(N, 2\), columns a, b"),
         (np.zeros((3, 3)), r"shape \(3, 3\); expected \(N, 2\)"),
         (np.array([[0.0, np.nan]]), "nan in row 0, column 'b'"),
+        (np.array([["one", "two"]]), "points cannot be read as numbers"),
+        ("absent.csv", "absent.csv"),
     ],
 )
 def test_points_that_cannot_be_used_are_named(quick, asked, message):

@@ -1,6 +1,7 @@
 """The answer of the main job: a function with derivatives, and what it is worth."""
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,8 +36,8 @@ class Surrogate:
     """A differentiable stand-in for a table, in the table's units.
 
     Arrays in and out are NumPy float64, whatever the caller's x64 setting. Points are
-    an array `(N, D)`, or a DataFrame, a mapping or a `data.Table`, whose columns are
-    found by name. `function` is the JAX function of one point behind them.
+    an array `(N, D)`, or a DataFrame, a mapping, a `data.Table` or the path of one,
+    whose columns are found by name. `function` is the JAX function behind them.
 
     Attributes:
         result: The fit of the shipped model: `value` (in float64: its use needs x64),
@@ -174,9 +175,15 @@ class Surrogate:
         return predict_jet(self.result.value, points, order)
 
     def _points(self, x: Points) -> Float64[ndarray, "N D"]:
-        if isinstance(x, Mapping | data.Table) or hasattr(x, "columns"):
+        if isinstance(x, str | os.PathLike | Mapping | data.Table | data.Frame):
             return data.read_points(x, self.inputs)
-        points = np.asarray(x, np.float64)
+        try:
+            points = np.asarray(x, np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"`Surrogate`: points cannot be read as numbers: {error}.\n"
+                "Pass an array (N, D), a DataFrame, or a mapping of columns."
+            ) from error
         if points.ndim != 2 or points.shape[1] != len(self.inputs):
             raise InputError(
                 f"`Surrogate`: points of shape {points.shape}; expected "

@@ -43,9 +43,8 @@ def pad(samples: Samples, size: int | None = None) -> Samples:
     weight = np.ones(n) if samples.weight is None else samples.weight
     if isinstance(weight, Mapping):
         named = dict.fromkeys(samples.y) if isinstance(samples.y, Mapping) else {}
-        weight = {
-            name: np.ones(n) if w is None else w for name, w in (named | weight).items()
-        }
+        named |= dict(weight)
+        weight = {name: np.ones(n) if w is None else w for name, w in named.items()}
     masked = jax.tree.map(
         lambda w: take(w) * real.astype(w.dtype).reshape(-1, *[1] * (np.ndim(w) - 1)),
         weight,
