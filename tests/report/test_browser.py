@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -7,6 +8,15 @@ from matplotlib.image import imread
 from osculate import report
 
 pytestmark = pytest.mark.slow
+# Writes down every element whose content is wider than the element.
+MEASURE = """<script>
+const wide = [document.documentElement, ...document.querySelectorAll("main, main *")]
+  .filter(e => !e.closest("svg") && e.clientWidth > 0)
+  .filter(e => e.scrollWidth > e.clientWidth + 1)
+  .map(e => e.tagName + "." + e.className);
+document.body.append(Object.assign(document.createElement("output"),
+  {textContent: JSON.stringify(wide)}));
+</script>"""
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +64,13 @@ def test_it_looks_like_something(chromium, path, folder, width, dark):
     marked = np.abs(pixels - page).max(axis=-1) > 0.25
     assert 0.01 < marked.mean() < 0.5
     assert all(band.mean() > 0.002 for band in np.array_split(marked, 8))
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_nothing_is_wider_than_its_place(chromium, path, folder, width):
+    """Asks the layout by a script, which the report itself would not let run."""
+    measured = folder / f"measured-{width}.html"
+    text = path.read_text("utf-8").replace("default-src 'none';", "")
+    measured.write_text(text + MEASURE, encoding="utf-8")
+    visit = chromium.visit(measured, f"--window-size={width},2600", "--dump-dom")
+    assert re.findall("<output>(.*?)</output>", visit.output.decode()) == ["[]"]

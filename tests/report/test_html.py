@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from osculate import report
 
+DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 VOID = {"meta", "link", "br", "path", "line"}
 TAGS = {
     *("html", "head", "meta", "link", "title", "style", "body", "main", "header"),
@@ -104,7 +106,8 @@ def test_content_and_its_order(water_page):
     ]
     assert document.count("<svg viewBox") == 12 + 4 + 1 + 4 + 2
     assert "Very good: values within" in document
-    assert "smaller error" in document
+    assert "5.0 times more accurate</b>, in the median, than trained on" in document
+    assert "unknown" not in document
     assert (
         "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\""
         in document
@@ -308,5 +311,35 @@ def test_derivatives_that_hurt_are_said_to(water_page):
         found.prediction,
     )
     document = report.html(water_page(evaluation=swapped))
-    assert "larger error" in document
-    assert "smaller error" not in document
+    assert "5.0 times less accurate</b>, in the median" in document
+    assert "more accurate" not in document
+
+
+def test_a_fit_that_changes_nothing_is_no_better(water_page):
+    found = water_page(rows=50).evaluation
+    same = dataclasses.replace(found, values_only=found.prediction)
+    document = report.html(water_page(evaluation=same))
+    assert "no more accurate</b>, in the median" in document
+    assert not re.search('class="(good|bad)"', document)
+
+
+def test_errors_beyond_the_spread_are_times_of_it(water_page):
+    found = water_page(rows=50).evaluation
+    sign = (-1.0) ** np.arange(50)
+    bad = {n: v + 1.2 * np.std(v) * sign for n, v in found.truth.items()}
+    document = report.html(
+        water_page(evaluation=dataclasses.replace(found, prediction=bad))
+    )
+    big = re.findall(r'class="big">([^<]*)<', document)
+    assert big == [f"1.2{TIMES}"] * 3
+    assert "the spread of the truth, worst of 2" in document
+
+
+def test_a_dash_is_explained(water_page):
+    found = water_page(rows=50).evaluation
+    flat = {**found.truth, "h_T": np.full(50, 4.2)}
+    document = report.html(
+        water_page(evaluation=dataclasses.replace(found, truth=flat))
+    )
+    assert f"<td>{DASH}</td>" in document
+    assert f" {DASH} unknown: the truth does not vary here" in document

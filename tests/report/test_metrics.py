@@ -87,18 +87,3 @@ def test_order_of_rows_does_not_matter(true, error):
 def test_a_missing_name_is_refused():
     with pytest.raises(InputError, match="prediction of 'h' is nothing"):
         report.metrics({"h": np.zeros(2)}, {})
-
-
-def test_improvement():
-    def row(rrmse):
-        return {"rrmse": rrmse, "r2": None, "max": 0.0}
-
-    ours = {"a": row(0.1), "b": row(0.0), "c": row(0.0), "d": row(None)}
-    theirs = {"a": row(0.3), "b": row(0.3), "c": row(0.0), "d": row(0.1)}
-    found = report.improvement(ours, theirs)
-    assert found == {
-        "a": pytest.approx(3.0),
-        "b": float("inf"),
-        "c": None,
-        "d": None,
-    }

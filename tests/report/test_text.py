@@ -1,4 +1,5 @@
 import io
+import re
 
 from rich.console import Console
 
@@ -30,9 +31,21 @@ def test_table_fits_a_terminal(water_page):
 def test_colours_only_in_a_terminal(water_page):
     found = water_page(rows=50).evaluation
     ours = report.metrics(found.truth, found.prediction)
-    table = report.table(ours, ours, units={})
+    theirs = report.metrics(found.truth, found.values_only)
     settings = {"force_terminal": True, "color_system": "standard"}
-    assert "\x1b[32m" in render(table, **settings)
+    assert "\x1b[32m" in render(report.table(ours, theirs, units={}), **settings)
+    assert "\x1b[31m" in render(report.table(theirs, ours, units={}), **settings)
+    same = render(report.table(ours, ours, units={}), **settings)
+    assert not {"\x1b[31m", "\x1b[32m"} & set(re.findall("\x1b.*?m", same))
+
+
+def test_a_dash_is_explained():
+    row = {"rrmse": 0.1, "r2": 0.99, "max": 0.5}
+    known = render(report.table({"h": row}, units={}))
+    assert "\N{EN DASH}" not in known
+    text = render(report.table({"h": row, "h_T": dict.fromkeys(row)}, units={}))
+    assert "\N{EN DASH} unknown: the truth does not vary" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_names_are_no_markup():

@@ -46,24 +46,6 @@ def metrics(
     return found
 
 
-def improvement(
-    metrics: Mapping[str, Mapping[str, float | None]],
-    values_only: Mapping[str, Mapping[str, float | None]],
-) -> dict[str, float | None]:
-    """Returns, by name, how many times smaller the RRMSE is than values_only's.
-
-    None where either is unknown or both are zero; infinite where only ours is zero.
-    """
-    found: dict[str, float | None] = {}
-    for name, row in metrics.items():
-        ours, theirs = row["rrmse"], values_only.get(name, {}).get("rrmse")
-        if ours is None or theirs is None or (ours == 0 and theirs == 0):
-            found[name] = None
-        else:
-            found[name] = theirs / ours if ours > 0 else float("inf")
-    return found
-
-
 def _compare(true: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
     """Returns the three numbers for rows that are all known."""
     true, predicted = true.astype(np.float64), predicted.astype(np.float64)

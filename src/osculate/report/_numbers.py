@@ -5,6 +5,7 @@ import re
 
 # Spelt as escapes, because in code they pass for other characters.
 DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
+UNKNOWN = f"{DASH} unknown: the truth does not vary here, or too few rows know it."
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

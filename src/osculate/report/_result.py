@@ -5,9 +5,19 @@ from collections.abc import Mapping, Sequence
 
 from ._escape import escaped
 from ._evaluation import Evaluation
+from ._improvement import improvement, improvement_words, side, typical
 from ._markup import named
-from ._metrics import Metrics, improvement
-from ._numbers import DASH, percent, r_squared, significant, times, typeset, unit_text
+from ._metrics import Metrics
+from ._numbers import (
+    DASH,
+    UNKNOWN,
+    percent,
+    r_squared,
+    significant,
+    times,
+    typeset,
+    unit_text,
+)
 
 _ORDERS = ("Values", "First derivatives", "Second derivatives", "Third derivatives")
 
@@ -41,31 +51,32 @@ def _tile(
 ) -> str:
     known = {name: ours[name]["rrmse"] for name in names}
     known = {name: value for name, value in known.items() if value is not None}
+    big, small = DASH, "no spread in the truth to compare with"
     if known:
         worst = max(known, key=lambda name: known[name])
-        big = typeset(percent(known[worst])[:-2]) + " %"
-        which = f"worst of {len(names)}: {named(worst)}" if len(names) > 1 else ""
-        small = "RRMSE" + (f", {which}" if which else f" of {named(worst)}")
-    else:
-        big, small = DASH, "no spread in the truth to compare with"
-    factors = [gains.get(name) for name in names]
-    finite = [f for f in factors if f is not None and 0 < f < math.inf]
-    gain = ""
-    if finite:
-        factor = math.exp(sum(math.log(f) for f in finite) / len(finite))
-        mean = " on average" if len(finite) > 1 else ""
-        gain = f'<p class="gain">{_gain(factor)}{mean} than trained on values only</p>'
+        big, what = _error(known[worst])
+        count = f", worst of {len(names)}: " if len(names) > 1 else " of "
+        small = what + count + named(worst)
+    factor = typical(gains.get(name) for name in names)
+    gain = "" if factor is None else f'<p class="gain">{_gain(factor, len(names))}</p>'
     return (
         f'<section class="tile"><h3>{title}</h3><p class="big">{big}</p>'
         f'<p class="small-print">{small}</p>{gain}</section>'
     )
 
 
-def _gain(factor: float) -> str:
+def _error(rrmse: float) -> tuple[str, str]:
+    """Returns an RRMSE as a headline, in percent while it is one, and what it is."""
+    if rrmse < 0.995:
+        return typeset(percent(rrmse)), "RRMSE"
+    return typeset(times(rrmse)), "the spread of the truth"
+
+
+def _gain(factor: float, count: int) -> str:
     """Says how the error compares with that of training on values only."""
-    if factor >= 1:
-        return f'<b class="good">{typeset(times(factor))}</b> smaller error'
-    return f'<b class="bad">{typeset(times(1 / factor))}</b> larger error'
+    middle = ", in the median," if count > 1 else ""
+    words = f'<b class="{side(factor)}">{improvement_words(factor)}</b>'
+    return f"{words}{middle} than trained on values only"
 
 
 def result_table(evaluation: Evaluation, ours: Metrics, theirs: Metrics | None) -> str:
@@ -78,13 +89,13 @@ def result_table(evaluation: Evaluation, ours: Metrics, theirs: Metrics | None) 
     heads = ["", "R²", "RRMSE", "max error", ""]
     if theirs is not None:
         heads += ["values only<br>RRMSE", "times<br>better"]
-    cells = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    if theirs is not None:
-        cells += '<th scope="col" class="bar">RRMSE, logarithmic</th>'
-    width = len(heads) + (theirs is not None)
+        heads += ["RRMSE, logarithmic"]
+    classes = {"R²": ' class="r2"', "RRMSE, logarithmic": ' class="bar"'}
+    cells = "".join(f'<th scope="col"{classes.get(h, "")}>{h}</th>' for h in heads)
+    compared = "" if theirs is None else ' class="compared"'
     groups = []
     for title, names in by_order(evaluation, ours).items():
-        rows = [f'<tr><th colspan="{width}" scope="rowgroup">{title}</th></tr>']
+        rows = [f'<tr><th colspan="{len(heads)}" scope="rowgroup">{title}</th></tr>']
         for name in names:
             row = _row(name, ours[name], units.get(name, ""))
             if theirs is not None:
@@ -94,12 +105,12 @@ def result_table(evaluation: Evaluation, ours: Metrics, theirs: Metrics | None) 
         groups.append(f'<tbody class="group">{"".join(rows)}</tbody>')
     return (
         '<div class="card scroll" tabindex="0" role="region" aria-label="Result">'
-        f"<table><thead><tr>{cells}</tr></thead>"
-        f"{''.join(groups)}</table></div>{_table_note(evaluation, theirs)}"
+        f"<table{compared}><thead><tr>{cells}</tr></thead>"
+        f"{''.join(groups)}</table></div>{_table_note(evaluation, ours, theirs)}"
     )
 
 
-def _table_note(evaluation: Evaluation, theirs: Metrics | None) -> str:
+def _table_note(evaluation: Evaluation, ours: Metrics, theirs: Metrics | None) -> str:
     note = (
         "RRMSE is the root mean square error over the standard deviation of the truth; "
         "R² = 1 &minus; RRMSE²."
@@ -111,6 +122,9 @@ def _table_note(evaluation: Evaluation, theirs: Metrics | None) -> str:
         )
     elif any(evaluation.order(name) for name in evaluation.truth):
         note += " No fit on values only was made to compare with."
+    rows = [row for found in (ours, theirs or {}) for row in found.values()]
+    if any(number is None for row in rows for number in row.values()):
+        note += f" {UNKNOWN}"
     return f'<p class="soft">{note}</p>'
 
 
@@ -119,7 +133,7 @@ def _row(name: str, row: Mapping[str, float | None], unit: str) -> str:
     wide = " long" if len(unit) > 16 else ""
     return (
         f'<th scope="row"{long}>{named(name)}</th>'
-        f"<td>{escaped(typeset(r_squared(row['r2'])))}</td>"
+        f'<td class="r2">{escaped(typeset(r_squared(row["r2"])))}</td>'
         f"<td>{typeset(significant(row['rrmse']))}</td>"
         f"<td>{typeset(significant(row['max']))}</td>"
         f'<td class="unit{wide}">{escaped(unit_text(unit))}</td>'
@@ -133,10 +147,9 @@ def _compared(
     scale: tuple[float, float],
 ) -> str:
     """Sets the cells about values only: its RRMSE, the factor, and both as points."""
-    tone = "" if gain is None else "good" if gain >= 1 else "bad"
     return (
         f"<td>{typeset(significant(theirs))}</td>"
-        f'<td><b class="{tone}">{typeset(times(gain))}</b></td>'
+        f'<td><b class="{side(gain)}">{typeset(times(gain))}</b></td>'
         f'<td class="bar">{_bar(ours, theirs, scale)}</td>'
     )
 

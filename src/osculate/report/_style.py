@@ -84,7 +84,12 @@ margin:2px 0 0}
 border-top:1px solid var(--line);
 font-size:14px;color:var(--text)}
 .good{color:var(--good)}.bad{color:var(--bad)}.gain b,td b{font-weight:650}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:
+linear-gradient(90deg,var(--card) 40%,transparent) 0 0/44px 100% no-repeat local,
+linear-gradient(270deg,var(--card) 40%,transparent) 100% 0/44px 100% no-repeat local,
+linear-gradient(90deg,var(--faint),transparent) 0 0/16px 100% no-repeat scroll,
+linear-gradient(270deg,var(--faint),transparent) 100% 0/16px 100% no-repeat scroll,
+var(--card)}
 table{border-collapse:collapse;width:100%;font-size:14.5px}
 .card.scroll{padding:4px 18px 10px}
 th,td{padding:4px 0 4px 20px;text-align:right;white-space:nowrap;font-weight:400}
@@ -138,14 +143,16 @@ dt{color:var(--soft)}dd{margin:0;min-width:0}
 .n{unicode-bidi:isolate}
 a:focus-visible,summary:focus-visible{outline:2px solid var(--c0);outline-offset:2px}
 @media(max-width:640px){main{padding:26px 16px 48px}h1{font-size:25px}
-.verdict{font-size:17px}h2{margin-top:42px}.tiles{gap:10px;margin:18px 0 16px}
-.tile{padding:11px 15px 12px}.tile .big{font-size:27px}
+.verdict{font-size:17px}h2{margin-top:42px}
+.tiles{grid-template-columns:repeat(auto-fit,minmax(136px,1fr));gap:8px;
+margin:18px 0 16px}
+.tile{padding:11px 12px 12px}.tile .big{font-size:25px}
 .small{grid-template-columns:repeat(2,minmax(0,1fr));gap:8px}
 .small figure{padding:8px 7px 5px}
 .large{grid-template-columns:minmax(0,1fr)}
 .whole svg text{font-size:14px}
-.card.scroll{padding:2px 12px 8px}table{font-size:13.5px}th,td{padding-left:12px}
-td.bar,th.bar{display:none}
+.card.scroll{padding:2px 12px 8px}table{font-size:13px}th,td{padding-left:9px}
+.bar,.compared .r2{display:none}
 table tr>:first-child:not([colspan]){position:sticky;left:0;background:var(--card);
 padding-right:6px}td.unit{padding-left:5px}
 dl{grid-template-columns:1fr;gap:1px}dd{margin-bottom:7px}}

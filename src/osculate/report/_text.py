@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from rich.table import Table
 from rich.text import Text
 
-from ._metrics import improvement
-from ._numbers import r_squared, significant, times
+from ._improvement import improvement, side
+from ._numbers import DASH, UNKNOWN, r_squared, significant, times
 
 
 def table(
@@ -25,7 +25,8 @@ def table(
 
     Returns:
         A `rich` table of at most 80 columns, free of lines and boxes, so that it reads
-        the same in a log file; `rich` leaves out the colours there.
+        the same in a log file; `rich` leaves out the colours there. A caption says
+        what a dash means, where there is one.
     """
     found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     found.add_column("", overflow="fold", min_width=6)
@@ -46,10 +47,12 @@ def table(
         ]
         if values_only is not None:
             gain = gains[name]
-            colour = "" if gain is None else "green" if gain >= 1 else "red"
+            colour = {"good": "green", "bad": "red", "": ""}[side(gain)]
             cells += [
                 Text(significant(values_only.get(name, {}).get("rrmse"))),
                 Text(times(gain), style=colour),
             ]
         found.add_row(*cells)
+        if any(cell.plain == DASH for cell in cells):
+            found.caption = Text(UNKNOWN, justify="left")
     return found
