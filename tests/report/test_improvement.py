@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from osculate import report
-from osculate.report._improvement import side, times_smaller
+from osculate.report._improvement import side, times_smaller, typical
 
 ERRORS = st.floats(1e-12, 1e12)
 
@@ -41,10 +41,10 @@ def test_exchanged_errors_have_the_inverse_factor(ours, theirs):
 
 
 def test_typical_is_the_median_of_what_is_known():
-    assert report.typical([1.0, None, 4.0, 2.0]) == 2.0
-    assert report.typical([1.0, math.inf]) == math.inf
-    assert report.typical([None]) is None
-    assert report.typical([]) is None
+    assert typical([1.0, None, 4.0, 2.0]) == 2.0
+    assert typical([1.0, math.inf]) == math.inf
+    assert typical([None]) is None
+    assert typical([]) is None
 
 
 @pytest.mark.parametrize(
