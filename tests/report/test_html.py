@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from osculate import report
+from osculate.report._numbers import significant, typeset
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 VOID = {"meta", "link", "br", "path", "line"}
@@ -333,6 +334,17 @@ def test_errors_beyond_the_spread_are_times_of_it(water_page):
     big = re.findall(r'class="big">([^<]*)<', document)
     assert big == [f"1.2{TIMES}"] * 3
     assert "the spread of the truth, worst of 2" in document
+
+
+def test_a_part_of_the_rows_is_shown_and_all_are_measured(water_page):
+    whole = water_page(rows=80).evaluation
+    ours = report.metrics(whole.truth, whole.prediction)
+    theirs = report.metrics(whole.truth, whole.values_only)
+    totals = {"rows": 80, "training_rows": 9000, "metrics": ours, "values_only": theirs}
+    document = report.html(dataclasses.replace(water_page(rows=20), **totals))
+    assert "Measured on 80 held-out rows; fitted to 9,000 training rows" in document
+    for row in (ours["h_T"], theirs["h_T"]):
+        assert f"<td>{typeset(significant(row['rrmse']))}</td>" in document
 
 
 def test_a_dash_is_explained(water_page):

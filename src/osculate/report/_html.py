@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from ._escape import escaped
+from ._evaluation import Evaluation
 from ._markup import named, plural, section
-from ._metrics import metrics
+from ._metrics import Metrics, metrics
 from ._numbers import unit_text
 from ._page import Page
 from ._result import result_table, tiles
@@ -33,10 +34,9 @@ def html(page: Page) -> str:
         The whole document; write it as UTF-8.
     """
     evaluation = page.evaluation
-    ours = metrics(evaluation.truth, evaluation.prediction)
-    theirs = None
-    if evaluation.values_only is not None:
-        theirs = metrics(evaluation.truth, evaluation.values_only)
+    ours, theirs = page.metrics, page.values_only
+    if ours is None:
+        ours, theirs = _measured(evaluation)
     body = "".join(
         (
             _head(page),
@@ -61,11 +61,20 @@ def html(page: Page) -> str:
     )
 
 
+def _measured(evaluation: Evaluation) -> tuple[Metrics, Metrics | None]:
+    ours = metrics(evaluation.truth, evaluation.prediction)
+    if evaluation.values_only is None:
+        return ours, None
+    return ours, metrics(evaluation.truth, evaluation.values_only)
+
+
 def _head(page: Page) -> str:
     found = page.evaluation
     units = found.units
     inputs = ", ".join(_quantity(name, units) for name in found.inputs)
     outputs = ", ".join(_quantity(name, units) for name in found.outputs)
+    rows = page.rows or len(found.x)
+    trained = page.training_rows or len(page.training_x)
     flag = ""
     if page.warnings:
         count = plural(len(page.warnings), "warning")
@@ -74,8 +83,8 @@ def _head(page: Page) -> str:
         f'<header><p class="over">Osculate report</p><h1>{escaped(page.title)}</h1>'
         f'<p class="verdict">{escaped(page.verdict)}</p>'
         f'<p class="soft">{outputs} as a function of {inputs}. Measured on '
-        f"{len(found.x):,} {escaped(found.kind)}; fitted to "
-        f"{plural(len(page.training_x), 'training row')}.</p>{flag}</header>"
+        f"{rows:,} {escaped(found.kind)}; fitted to "
+        f"{plural(trained, 'training row')}.</p>{flag}</header>"
     )
 
 

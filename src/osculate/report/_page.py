@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ._evaluation import Evaluation
+from ._metrics import Metrics
 
 
 @final
@@ -54,6 +55,11 @@ class Page:
         facts: Section, then key, then value: configuration, data, versions, timing.
         warnings: What the reader must know, one sentence each.
         training_x: Input points of the training rows.
+        metrics: What was measured, where `evaluation` holds a part of the rows only;
+            by default it is measured on those.
+        values_only: The same for the network trained on values only.
+        rows: How many rows were measured on, likewise.
+        training_rows: How many were trained on, where `training_x` is a part of them.
     """
 
     title: str
@@ -64,3 +70,7 @@ class Page:
     facts: Mapping[str, Mapping[str, str]]
     warnings: Sequence[str]
     training_x: Float[np.ndarray, "T D"]
+    metrics: Metrics | None = None
+    values_only: Metrics | None = None
+    rows: int | None = None
+    training_rows: int | None = None
