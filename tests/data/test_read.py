@@ -262,7 +262,10 @@ def test_faults_of_frames():
 def test_faults_of_mappings():
     assert "4 rows in 'T' and 3 in 'h'" in message({"T": range(4), "h": range(3)})
     assert "shape (4, 1)" in message({"T": np.zeros((4, 1))})
+    assert "rows of different lengths" in message({"T": [[1], [2, 3]]})
     assert "no columns" in message({})
+    complex_ = {"T": np.ones(4, complex), "h": range(4)}
+    assert "row 1, column 'T': got (1+0j)" in message(complex_, outputs="h")
     with pytest.raises(InputError, match="got ndarray; expected a path"):
         data._sources.open_source(np.zeros(3))
 
@@ -301,6 +304,24 @@ def test_npz_with_objects_or_without_y(tmp_path):
     assert "expected `y` beside `x`" in message(path)
     np.savez(path, x=np.arange(5.0), y=np.arange(5.0))
     assert data.read(path).inputs == ("x",)
+
+
+@pytest.mark.parametrize("name", ["grad", "meta"])
+def test_npz_with_another_layout(tmp_path, name):
+    path = tmp_path / "t.npz"
+    np.savez(path, x=np.ones((5, 2)), y=np.arange(5.0), **{name: np.ones((5, 2))})
+    text = message(path)
+    assert f"got the arrays x, y, {name}, 'x' of shape (5, 2)" in text
+    assert "arrays called x, y, jacobian, hessian, inputs, outputs and no other" in text
+
+
+def test_what_is_masked_is_missing():
+    h = np.ma.masked_array([1.0, 2.0, 3.0, 4.0], [False, True, False, False])
+    table = data.read({"T": np.arange(4), "h": h}, outputs="h")
+    assert table.known["value"][:, 0].tolist() == [True, False, True, True]
+    assert data.table(np.arange(4), h).known["value"][:, 0].tolist() == [1, 0, 1, 1]
+    text = message({"T": h, "h": np.arange(4)}, outputs="h")
+    assert "row 2, column 'T': got an empty cell or NaN" in text
 
 
 def test_damaged_parquet(tmp_path):

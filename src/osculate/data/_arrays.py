@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from osculate.core import InputError
 
 from ._build import build_table
+from ._columns import unmasked
 from ._enough import check_table
 from ._headers import split_unit
 from ._names import derivative_names
@@ -29,7 +30,8 @@ def table(
 
     Args:
         x: Points `(N, D)`, or `(N,)` where D = 1.
-        y: Values `(N, M)`, or `(N,)` where M = 1. NaN is missing, here and below.
+        y: Values `(N, M)`, or `(N,)` where M = 1. What is NaN or masked is missing,
+            here and below.
         jacobian: First partials `(N, M, D)`; axes of length 1 may be left out.
         hessian: Second partials `(N, M, D, D)`; likewise. A mixed partial may stand
             on one side only.
@@ -132,7 +134,7 @@ def matrix(name: str, label: str, array: ArrayLike | None) -> np.ndarray:
 
 def _numeric(name: str, label: str, array: ArrayLike | None) -> np.ndarray:
     try:
-        found = np.asarray(array)
+        found = unmasked(array)
         if found.dtype.kind not in "fiub":
             raise TypeError(f"its type is {found.dtype}")
     except (TypeError, ValueError) as error:

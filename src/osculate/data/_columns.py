@@ -83,7 +83,7 @@ def _number(cell: object) -> float:
         return float(cell)
     if type(cell).__name__ in _NO_VALUE:
         return np.nan
-    if isinstance(cell, bytes):
+    if isinstance(cell, bytes | complex | np.complexfloating):
         raise TypeError
     return float(cell)  # pyright: ignore[reportArgumentType]
 
@@ -111,6 +111,19 @@ def _shown(cell: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+def unmasked(array: object) -> np.ndarray:
+    """Returns an array in which what was masked is NaN."""
+    if isinstance(array, np.ma.MaskedArray) and array.mask.any():
+        return np.where(array.mask, np.nan, np.asarray(array, np.float64))
+    return np.asarray(array)
+
+
+def _shape(array: np.ndarray) -> str:
+    if array.dtype.kind == "O" and not array.shape:
+        return "rows of different lengths"
+    return f"an array of shape {array.shape}"
+
+
 def columns_of(source: str, mapping: Mapping[str, object]) -> Columns:
     """Returns the columns of a mapping from name to 1-D array.
 
@@ -126,11 +139,14 @@ def columns_of(source: str, mapping: Mapping[str, object]) -> Columns:
     """
     arrays = {}
     for name, cells in mapping.items():
-        array = np.asarray(cells)
+        try:
+            array = unmasked(cells)
+        except ValueError:  # rows of different lengths
+            array = np.array(None)
         if not isinstance(name, str) or array.ndim != 1:
             raise InputError(
-                f"{source}, column {name!r}: got an array of shape {array.shape}; "
-                "expected a name and one number per row, shape (N,).\n"
+                f"{source}, column {name!r}: got {_shape(array)}; expected a name and "
+                "one number per row, shape (N,).\n"
                 "Pass one 1-D array per name, or `data.table(x, y, ...)` for arrays."
             )
         arrays[name] = array

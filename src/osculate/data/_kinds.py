@@ -45,7 +45,7 @@ def find_file(source: str | Path) -> Path:
     Raises:
         InputError: If there is no such file, or it is not what its ending says.
     """
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         raise InputError(f"{path}: this is a folder.\nPass a file in it.")
     if not path.exists():

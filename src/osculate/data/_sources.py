@@ -12,7 +12,7 @@ from osculate.core import InputError
 from ._arrays import LAYOUT
 from ._columns import Columns, columns_of
 from ._csv import read_csv
-from ._headers import column_names
+from ._headers import column_names, listed
 from ._kinds import find_file
 from ._npz import read_npz
 from ._parquet import read_parquet
@@ -67,6 +67,7 @@ def open_source(source: Any) -> Columns | dict[str, np.ndarray]:
         arrays = read_npz(path)
         if "x" in arrays and set(arrays) <= set(LAYOUT):
             return arrays
+        _refuse_other_layouts(path.name, arrays)
         return _nonempty(columns_of(path.name, arrays))
     if isinstance(source, Mapping):
         return _nonempty(columns_of(name_of(source), source))
@@ -80,6 +81,18 @@ def open_source(source: Any) -> Columns | dict[str, np.ndarray]:
         "DataFrame, or a mapping from name to 1-D array.\n"
         "For arrays call `data.table(x, y, jacobian=...)`."
     )
+
+
+def _refuse_other_layouts(name: str, arrays: dict[str, np.ndarray]) -> None:
+    shapes = {label: array.shape for label, array in arrays.items() if array.ndim != 1}
+    if shapes:
+        label, shape = next(iter(shapes.items()))
+        raise InputError(
+            f"{name}: got the arrays {listed(arrays)}, {label!r} of shape {shape}; "
+            "expected one 1-D array\nper column, or arrays called "
+            f"{listed(LAYOUT)} and no other.\n"
+            "Rename or remove arrays."
+        )
 
 
 def _nonempty(columns: Columns) -> Columns:
