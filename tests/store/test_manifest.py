@@ -146,6 +146,18 @@ def test_a_file_larger_than_one_chunk(tmp_path):
     }
 
 
+def test_what_is_known_is_not_read_again_and_damage_stays_visible(folder):
+    known = {n: store.entries(folder)[n] for n in NAMES if n != "log.jsonl"}
+    assert known["model.npz"] == store.measure((folder / "model.npz").read_bytes())
+    (folder / "model.npz").write_bytes(b"damaged")
+    with (folder / "log.jsonl").open("ab") as log:
+        log.write(b'{"step": 1}\n')
+    assert store.commit(folder, NAMES, known) == store.entries(folder)
+    assert store.check(folder, "log.jsonl")["bytes"] == 24
+    with pytest.raises(store.CorruptFileError, match=r"model\.npz"):
+        store.verify(folder)
+
+
 def test_one_damaged_file_leaves_the_others_usable(folder):
     (folder / "model.npz").write_bytes(b"damaged")
     assert set(store.entries(folder)) == set(NAMES)

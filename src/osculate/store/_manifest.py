@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import BinaryIO, TypedDict
 
 from ._atomic import write
@@ -21,7 +21,16 @@ class Entry(TypedDict):
     sha256: str
 
 
-def commit(folder: FilePath, names: Collection[str]) -> None:
+def measure(content: bytes) -> Entry:
+    """Returns what the manifest says of a file with this content."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def commit(
+    folder: FilePath,
+    names: Collection[str],
+    known: Mapping[str, Entry] | None = None,
+) -> dict[str, Entry]:
     """Records size and SHA-256 of these files in `manifest.json`, and no others.
 
     A crash before the new manifest is in place leaves the old one, which speaks of the
@@ -31,11 +40,17 @@ def commit(folder: FilePath, names: Collection[str]) -> None:
     Args:
         folder: The folder.
         names: Paths of files relative to it, separated by "/".
+        known: What `measure` said of the content given to `write`, or an earlier
+            manifest of a file not written since. These files are not read: damage done
+            to them meanwhile is found by `verify`, not recorded.
+
+    Returns:
+        Size and SHA-256 by name.
 
     Raises:
         ValueError: If a name leaves the folder or is the manifest's own.
     """
-    files = {}
+    files, known = {}, known or {}
     for name in names:
         if not _is_inside(name):
             raise ValueError(
@@ -43,12 +58,16 @@ def commit(folder: FilePath, names: Collection[str]) -> None:
                 f"expected a relative path other than {_MANIFEST!r}, "
                 "separated by '/'. Pass names such as 'state/000.npz'."
             )
+        if name in known:
+            files[name] = known[name]
+            continue
         with open(os.path.join(folder, name), "rb") as file:
             os.fsync(file.fileno())  # an appended log may not have reached the disk
             files[name] = _measure(file)
     document = {"format": FORMAT, "files": files}
     signed = {**document, "digest": hashlib.sha256(render(document)).hexdigest()}
     write(os.path.join(folder, _MANIFEST), render(signed))
+    return files
 
 
 def entries(folder: FilePath) -> dict[str, Entry]:
