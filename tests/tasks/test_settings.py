@@ -14,6 +14,8 @@ from osculate.tasks._budget import parse_budget
         (" 1 step", 1, None),
         ("60s", None, 60.0),
         ("0.5 s", None, 0.5),
+        ("0.5e-1s", None, 0.05),
+        ("1E2s", None, 100.0),
     ],
 )
 def test_budgets(text, steps, seconds):
@@ -21,11 +23,18 @@ def test_budgets(text, steps, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "60", "0s", "0steps", "-5s", "1.2.3s", "1h", "error=1e-3"]
+    "text",
+    ["", "60", "0s", "0steps", "-5s", "1.2.3s", "1h", "error=1e-3", "1e400s", "infs"],
 )
 def test_what_is_no_budget(text):
     with pytest.raises(InputError, match="Write for instance 5000steps or 60s"):
         parse_budget(text)
+
+
+@pytest.mark.parametrize("number", [100, 1.5])
+def test_a_budget_without_its_unit(number):
+    with pytest.raises(InputError, match=f"Write '{number}steps' or '{number}s'"):
+        parse_budget(number)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """How long a job may take: in steps, or in seconds."""
 
+import math
 import re
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ class Budget(NamedTuple):
     seconds: float | None
 
 
-def parse_budget(text: str) -> Budget:
+def parse_budget(text: object) -> Budget:
     """Reads `"5000steps"` or `"60s"`.
 
     Args:
@@ -23,19 +24,24 @@ def parse_budget(text: str) -> Budget:
         The budget.
 
     Raises:
-        InputError: If the text is neither, or the number is not positive.
+        InputError: If it is anything else, or the number is not positive and finite.
     """
+    if not isinstance(text, str):
+        raise InputError(
+            f"budget is {text!r}; expected text, a number with its unit.\n"
+            f"Write '{text}steps' or '{text}s'."
+        )
     found = re.fullmatch(r"\s*([0-9][0-9_]*)\s*steps?\s*", text)
     if found and int(found[1]) > 0:
         return Budget(int(found[1]), None)
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*s\s*", text)
+    found = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*s\s*", text)
     try:
         seconds = float(found[1]) if found else 0.0
     except ValueError:
         seconds = 0.0
-    if seconds > 0:
+    if 0 < seconds < math.inf:
         return Budget(None, seconds)
     raise InputError(
-        f"budget {text!r} cannot be read; expected a positive number of steps or "
-        "seconds.\nWrite for instance 5000steps or 60s."
+        f"budget {text!r} cannot be read; expected a positive, finite number of steps "
+        "or seconds.\nWrite for instance 5000steps or 60s."
     )

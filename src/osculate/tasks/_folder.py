@@ -5,116 +5,164 @@
     log.jsonl       one line per chunk
     model.npz, history.npz, evaluation.npz, metrics.json, report.html   at the end
     manifest.json   size and SHA-256 of all of these
+    .lock           only while a process writes here
 
 A file is listed in the manifest before anything relies on it, and is removed only when
 the manifest no longer lists it: whatever happens between, the folder is the old run or
 the new one.
 """
 
+import contextlib
+import dataclasses
 import os
-import re
-import shutil
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from osculate import store
+from osculate import data, store
 from osculate.core import InputError
 
+from ._files import (
+    KINDS,
+    LOG,
+    MANIFEST,
+    METRICS,
+    RECIPE,
+    REPORT,
+    STATES,
+    is_state,
+    sweep,
+)
 from ._journal import State
+from ._place import claim, drop_replaced, hold, real
 
-RECIPE, LOG, METRICS = "run.json", "log.jsonl", "metrics.json"
-MODEL, HISTORY, EVALUATION = "model.npz", "history.npz", "evaluation.npz"
-REPORT = "report.html"
 CHECKPOINTS_KEPT = 3
 
 
 class RunFolder:
-    """One run on disk.
+    """One run on disk; as a context, it lets the folder go at the end.
 
     Attributes:
-        path: The folder.
+        path: The folder, from the root.
         recipe: The content of `run.json`.
     """
 
-    def __init__(self, path: Path, recipe: dict[str, Any], names: list[str]):
-        """Wraps a folder whose manifest lists these names; see `create` and `open`."""
-        self.path, self.recipe, self._names = path, recipe, names
+    def __init__(
+        self,
+        path: Path,
+        recipe: dict[str, Any],
+        listed: dict[str, store.Entry],
+        lock: store.Lock | None = None,
+    ):
+        """Wraps a folder whose manifest lists these files; see `create` and `open`."""
+        self.path, self.recipe = path, recipe
+        self._listed, self._lock = listed, lock
 
     @classmethod
     def create(
-        cls, path: Path, recipe: dict[str, Any], *, force: bool = False
+        cls, path: str | Path, recipe: dict[str, Any], *, force: bool = False
     ) -> "RunFolder":
-        """Begins a run in a new folder.
+        """Begins a run in a new folder, and holds it.
 
         Args:
             path: The folder; it must not exist, unless empty or `force`.
             recipe: What `run.json` is to hold.
-            force: Replace what is there; it is kept aside until this run has ended.
+            force: Replace the run that is there; it is kept aside until this one has
+                ended.
 
         Returns:
             The run.
 
         Raises:
-            InputError: If something is there and `force` is off.
+            InputError: If the folder cannot take a run.
         """
-        if path.exists() and not _is_free(path):
-            if not force:
-                raise InputError(
-                    f"{path}: already exists.\nPass --resume to continue that run, "
-                    "--force to replace it, or another --out."
-                )
-            _set_aside(path)
-        path.mkdir(parents=True, exist_ok=True)
         document = {"format": store.FORMAT, **recipe}
-        store.write(path / RECIPE, store.render(document))
-        (path / LOG).touch()
-        run = cls(path, document, [RECIPE, LOG])
-        run._commit()
+        run = cls(real(path), document, {}, claim(path, force=force))
+        with run._released_on_failure():
+            content = store.render(document)
+            sweep(run.path, ())
+            store.write(run.path / RECIPE, content)
+            (run.path / LOG).touch()
+            run._commit([RECIPE, LOG], {RECIPE: content})
         return run
 
     @classmethod
-    def open(cls, path: Path) -> "RunFolder":
+    def open(cls, path: str | Path, *, to_write: bool = False) -> "RunFolder":
         """Opens a run, finished or not, and checks its recipe.
 
         Args:
             path: The folder.
+            to_write: Hold the folder, so that no other process writes to it.
 
         Returns:
             The run.
 
         Raises:
-            InputError: If there is no run at this path.
+            InputError: If there is no run at this path, or another process holds it.
         """
-        if not (path / "manifest.json").is_file():
-            near = "" if path.exists() else " (there is no such folder)"
+        place = real(path)
+        if not (place / MANIFEST).is_file():
+            near = "" if place.exists() else " (there is no such folder)"
             raise InputError(
-                f"{path}: not a run{near}; a run is a folder with a manifest.json.\n"
+                f"{path}: not a run{near}; a run is a folder with a {MANIFEST}.\n"
                 "Give the folder that `osculate fit --out` wrote."
             )
-        names = list(store.entries(path))
-        store.check(path, RECIPE)
-        content = (path / RECIPE).read_bytes()
-        recipe = store.parse(content, path / RECIPE, "the file")
-        return cls(path, recipe, names)
+        run = cls(place, {}, {}, hold(path) if to_write else None)
+        with run._released_on_failure():
+            run._listed = store.entries(place)
+            store.check(place, RECIPE)
+            content = (place / RECIPE).read_bytes()
+            run.recipe = store.parse(content, place / RECIPE, "the file")
+            if (kind := run.recipe.get("kind")) not in KINDS:
+                raise InputError(
+                    f"{path}: not a run of a surrogate; its kind is {kind!r}.\n"
+                    "Give the folder that `osculate fit --out` wrote."
+                )
+            if to_write:
+                sweep(place, run._listed)
+        return run
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._release()
 
     @property
     def finished(self) -> bool:
         """Whether the run has ended and can be loaded."""
-        return METRICS in self._names
+        return METRICS in self._listed
 
     def verify(self) -> None:
-        """Checks every file of a finished run.
+        """Checks every file of a finished run but the report, which is made of them.
 
         Raises:
             InputError: If the run has not ended. A file that is not as it was written
                 raises `store.CorruptFileError`.
         """
-        store.verify(self.path)
         if not self.finished:
             raise InputError(
                 f"{self.path}: this run has not ended.\n"
-                f"Continue it: osculate fit TABLE --out {self.path} --resume"
+                f"Wait for it, or continue it with {self._how_to_resume()}"
             )
+        for name in self._listed:
+            if name != REPORT:
+                store.check(self.path, name)
+
+    def has_report(self) -> bool:
+        """Whether the report is there, as it was written."""
+        try:
+            store.check(self.path, REPORT)
+        except store.CorruptFileError:
+            return False
+        return True
 
     def read_state(self) -> State | None:
         """Returns the newest checkpoint that is whole, and forgets what came after it.
@@ -125,31 +173,36 @@ class RunFolder:
         Raises:
             CorruptFileError: If there are checkpoints and all of them are damaged.
         """
-        damage = None
-        for name in reversed(self._states()):
+        states = self._states()
+        for i in reversed(range(len(states))):
+            path = self.path / states[i]
             try:
-                store.check(self.path, name)
-                state = State.unpack((self.path / name).read_bytes(), self.path / name)
+                store.check(self.path, states[i])
+                state = State.unpack(path.read_bytes(), path)
             except store.CorruptFileError as error:
-                damage = error
+                if i == 0:
+                    do = "Begin the run again, with --force."
+                    what = f"{error.what}, as in all newer ones"
+                    raise store.CorruptFileError(path, error.where, what, do) from None
                 continue
-            self._cut_log()
+            self._go_back(state.log_bytes, states[i + 1 :])
             return state
-        if damage is not None:
-            raise damage
-        self._cut_log()
+        self._go_back(0, [])
         return None
 
     def save_state(self, state: State) -> None:
         """Writes a checkpoint, and then removes those beyond the last few."""
         listed = self._states()
         number = int(Path(listed[-1]).stem) + 1 if listed else 0
-        name = f"state/{number:06d}.npz"
-        (self.path / "state").mkdir(exist_ok=True)
-        store.write(self.path / name, state.pack())
+        name = f"{STATES}/{number:06d}.npz"
+        length = (self.path / LOG).stat().st_size
+        content = dataclasses.replace(state, log_bytes=length).pack()
+        (self.path / STATES).mkdir(exist_ok=True)
+        store.write(self.path / name, content)
         old = listed[: -(CHECKPOINTS_KEPT - 1)]
-        self._names = [n for n in self._names if n not in old] + [name]
-        self._commit()
+        self._commit(
+            [*(n for n in self._listed if n not in old), name], {name: content}
+        )
         for stale in old:
             (self.path / stale).unlink(missing_ok=True)
 
@@ -160,60 +213,75 @@ class RunFolder:
 
     def write_files(self, files: dict[str, bytes]) -> None:
         """Writes files, those that exist replaced, and lists them."""
-        kept = [name for name in self._names if name not in files]
-        if len(kept) < len(self._names):
-            self._names = kept
-            self._commit()
+        kept = [name for name in self._listed if name not in files]
+        if len(kept) < len(self._listed):
+            self._commit(kept)
         for name, content in files.items():
             store.write(self.path / name, content)
-        self._names = [*kept, *files]
-        self._commit()
+        self._commit([*kept, *files], files)
 
     def end(self) -> None:
         """Removes the run that this one replaced, if any."""
-        shutil.rmtree(_aside(self.path), ignore_errors=True)
+        drop_replaced(self.path)
 
     def _states(self) -> list[str]:
-        return sorted(n for n in self._names if re.fullmatch(r"state/\d+\.npz", n))
+        return sorted(filter(is_state, self._listed))
 
-    def _commit(self) -> None:
-        store.commit(self.path, self._names)
+    def _commit(
+        self, names: Sequence[str], written: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Lists these files; of all but the log it is known what was written."""
+        known = {n: entry for n, entry in self._listed.items() if n != LOG}
+        known |= {n: store.measure(content) for n, content in (written or {}).items()}
+        self._listed = store.commit(self.path, names, known)
 
-    def _cut_log(self) -> None:
-        """Cuts the log to what the manifest recorded: the rest is done again."""
-        entry = store.check(self.path, LOG, growing=True)
-        os.truncate(self.path / LOG, entry["bytes"])
+    def _go_back(self, log_bytes: int, damaged: list[str]) -> None:
+        """Cuts the log to what it was at a checkpoint, and forgets those after it."""
+        if LOG in self._listed:
+            store.check(self.path, LOG, growing=True)
+        if damaged:
+            self._commit([n for n in self._listed if n not in (LOG, *damaged)])
+        os.truncate(self.path / LOG, log_bytes)
+        for name in damaged:
+            (self.path / name).unlink(missing_ok=True)
+        if LOG not in self._listed:
+            self._commit([*self._listed, LOG])
+
+    def _how_to_resume(self) -> str:
+        """What continues this run, as far as its recipe tells."""
+        table, test = self.recipe["data"], self.recipe["test"]
+        if table["name"].startswith("<"):
+            return "the call that began it, and resume=True."
+        words = ["fit", table["name"]]
+        if test is not None:
+            words += ["--test", test["name"]]
+        if table["digest"] == data.water().digest:
+            words = ["demo"]
+        return shlex.join(["osculate", *words, "--out", str(self.path), "--resume"])
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @contextlib.contextmanager
+    def _released_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._release()
+            raise
 
 
-def next_free(parent: Path, stem: str) -> Path:
-    """Returns `parent/stem-n` with the smallest n from 1 that does not exist."""
-    n = 1
-    while (parent / f"{stem}-{n}").exists():
-        n += 1
-    return parent / f"{stem}-{n}"
+def begun_with(path: str | Path) -> dict[str, Any]:
+    """Returns the choices with which the run in a folder was begun.
 
+    Args:
+        path: The folder.
 
-def _is_free(path: Path) -> bool:
-    """Whether a folder is empty, or was left by a run that died before it began."""
-    if not path.is_dir():
-        return False
-    names = {entry.name for entry in path.iterdir()}
-    return all(n in (RECIPE, LOG) or n.endswith(".tmp") for n in names)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.replaced")
-
-
-def _set_aside(path: Path) -> None:
-    """Makes room for a new run; a finished one is kept until its successor ends."""
-    if not (path / RECIPE).is_file():
-        raise InputError(
-            f"{path}: exists and is not a run, so that --force does not replace it.\n"
-            "Choose another --out."
-        )
-    if _aside(path).exists() and not (path / METRICS).exists():
-        shutil.rmtree(path)
-        return
-    shutil.rmtree(_aside(path), ignore_errors=True)
-    path.rename(_aside(path))
+    Returns:
+        What `Settings` holds, by name; nothing where there is no run.
+    """
+    if not (real(path) / MANIFEST).is_file():
+        return {}
+    return RunFolder.open(path).recipe["settings"]

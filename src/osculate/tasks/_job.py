@@ -1,7 +1,8 @@
 """The main job: from a table of values and derivatives to a surrogate."""
 
+import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from osculate.core import InputError
 
 from ._arms import fit_arms
 from ._build import refuse_size
+from ._files import MANIFEST
 from ._folder import RunFolder
 from ._journal import Journal
 from ._load import load
 from ._page import describe
+from ._place import refuse_taken
 from ._recipe import recipe_of, refuse_other
 from ._settings import Settings
 from ._surrogate import Surrogate, finish
@@ -92,20 +95,24 @@ def surrogate(
         compare=compare,
         strict=strict,
     )
+    if out is not None:
+        refuse_taken(out, force=force, resume=resume)
     fitted = data.read(table, inputs=settings.inputs, outputs=settings.outputs)
     tested = None if test is None else _read_test(test, fitted)
     refuse_size(fitted, settings)
     notes = [*_suspicions(fitted, strict), *_unsuited(fitted, settings)]
     recipe = recipe_of(settings, fitted, tested)
-    run = None if out is None else _open(Path(out), recipe, force, resume)
-    if run is not None and run.finished:
-        return load(run.path)
-    journal = _journal(run, watch)
-    with jax.enable_x64(True):
-        arms = fit_arms(journal, settings, fitted)
-        found = describe(arms, settings, fitted, tested, recipe, notes, journal.seconds)
-    if run is not None:
-        finish(run, found)
+    with _opened(out, recipe, force, resume) as run:
+        if run is not None and run.finished:
+            return load(run.path)
+        journal = _journal(run, watch)
+        with jax.enable_x64(True):
+            arms = fit_arms(journal, settings, fitted)
+            found = describe(
+                arms, settings, fitted, tested, recipe, notes, journal.seconds
+            )
+        if run is not None:
+            finish(run, found)
     return found
 
 
@@ -144,15 +151,20 @@ def _unsuited(table: data.Table, settings: Settings) -> list[str]:
     return [note]
 
 
-def _open(path: Path, recipe: dict[str, Any], force: bool, resume: bool) -> RunFolder:
-    """Begins a run, or opens the one that is to be continued."""
-    if resume and force:
-        raise InputError("--resume continues a run and --force replaces it: give one.")
-    if resume and (path / "manifest.json").exists():
-        run = RunFolder.open(path)
-        refuse_other(run.path, run.recipe, recipe)
-        return run
-    return RunFolder.create(path, recipe, force=force)
+@contextlib.contextmanager
+def _opened(
+    out: str | Path | None, recipe: dict[str, Any], force: bool, resume: bool
+) -> Iterator[RunFolder | None]:
+    """Begins a run, or opens the one that is to be continued, and lets it go."""
+    if out is None:
+        yield None
+    elif resume and (Path(out) / MANIFEST).is_file():
+        with RunFolder.open(out, to_write=True) as run:
+            refuse_other(Path(out), run.recipe, recipe)
+            yield run
+    else:
+        with RunFolder.create(out, recipe, force=force) as run:
+            yield run
 
 
 def _journal(

@@ -19,6 +19,7 @@ from osculate import store, train
 from osculate.core import Objective, Optimizer, Result, Samples, Status
 
 SECONDS_BETWEEN_SAVES = 1.0
+COMPUTED_PER_SAVE = 20  # at least so many times as long as the last save took
 
 
 class Leg(NamedTuple):
@@ -38,12 +39,14 @@ class State:
         running: Name of the leg that runs, or `""`.
         now: Its last chunk, or None.
         seconds: Time used, earlier sittings included.
+        log_bytes: Length of the log that tells of it.
     """
 
     done: dict[str, Leg] = dataclasses.field(default_factory=dict)
     running: str = ""
     now: Leg | None = None
     seconds: float = 0.0
+    log_bytes: int = 0
 
     def pack(self) -> bytes:
         """Returns the state as the bytes of one checksummed file."""
@@ -57,9 +60,8 @@ class State:
             for name, array in getattr(leg, kind).items()
         }
         facts = {title: leg.facts for title, leg in legs.items()}
-        return store.pack(
-            arrays, {"legs": list(legs), "facts": facts, "seconds": self.seconds}
-        )
+        numbers = {"seconds": self.seconds, "log_bytes": self.log_bytes}
+        return store.pack(arrays, {"legs": list(legs), "facts": facts, **numbers})
 
     @classmethod
     def unpack(cls, content: bytes, path: Any) -> "State":
@@ -73,7 +75,7 @@ class State:
             The state.
         """
         arrays, header = store.unpack(content, path)
-        state = cls(seconds=header["seconds"])
+        state = cls(seconds=header["seconds"], log_bytes=header["log_bytes"])
         for title in header["legs"]:
             leg = Leg({}, {}, header["facts"][title])
             for key, array in arrays.items():
@@ -103,14 +105,15 @@ class Journal:
 
         Args:
             state: What was done before.
-            save: Called with the state about once a second and after each leg.
+            save: Called with the state once a second, less often where that takes
+                long, and after each leg.
             log: Called with one line of JSON per chunk.
             watch: Called with the leg's name and its progress after each chunk.
         """
         self._state = state or State()
         self._save, self._log, self._watch = save, log, watch
         self._before, self._began = self._state.seconds, time.perf_counter()
-        self._saved_at = self._began
+        self._saved_at, self._saving = self._began, 0.0
         self._latest: train.Progress | None = None
 
     @property
@@ -190,7 +193,8 @@ class Journal:
             self._log(json.dumps(line))
         if self._watch is not None:
             self._watch(name, progress)
-        if time.perf_counter() - self._saved_at > SECONDS_BETWEEN_SAVES:
+        pause = max(SECONDS_BETWEEN_SAVES, COMPUTED_PER_SAVE * self._saving)
+        if time.perf_counter() - self._saved_at > pause:
             self._keep_latest()
 
     def _keep_latest(self) -> None:
@@ -203,9 +207,11 @@ class Journal:
 
     def _store(self) -> None:
         if self._save is not None:
+            began = time.perf_counter()
             self._state.seconds = self.seconds
             self._save(self._state)
             self._saved_at = time.perf_counter()
+            self._saving = self._saved_at - began
 
 
 def _finite(number: float | int) -> float | int | None:

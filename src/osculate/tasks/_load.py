@@ -1,15 +1,17 @@
 """A saved run back as a live object."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from osculate import report, store
-from osculate.core import InputError, Result, Status
+from osculate.core import Result, Status
 
 from ._build import Scales, objective
-from ._folder import EVALUATION, HISTORY, METRICS, MODEL, REPORT, RunFolder
+from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
+from ._folder import RunFolder
 from ._pack import unpack_model, unpack_page
 from ._settings import Settings
 from ._surrogate import Surrogate
@@ -29,13 +31,39 @@ def load(path: str | Path) -> Surrogate:
         InputError: If there is no finished run at this path. A damaged file raises
             `store.CorruptFileError`, a newer format `store.NewerFormatError`.
     """
-    run = RunFolder.open(Path(path))
+    run = RunFolder.open(path)
     run.verify()
-    recipe = {k: v for k, v in run.recipe.items() if k != "format"}
-    if recipe.get("kind") != "surrogate":
-        raise InputError(
-            f"{path}: a run of the kind {recipe.get('kind')!r}; expected a surrogate."
+    if not run.has_report():
+        warnings.warn(
+            f"{run.path / REPORT}: missing or altered; the rest of the run is whole.\n"
+            f"Write it again: osculate report {run.path}",
+            stacklevel=2,
         )
+    return _surrogate(run)
+
+
+def rewrite_report(path: str | Path) -> Path:
+    """Writes the report of a saved run again, in its folder, whatever is there.
+
+    Args:
+        path: The folder of a finished run.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        InputError: As in `load`, and where another process holds the run.
+    """
+    with RunFolder.open(path, to_write=True) as run:
+        run.verify()
+        page = _surrogate(run).page
+        run.write_files({REPORT: report.html(page).encode("utf-8")})
+    return Path(path) / REPORT
+
+
+def _surrogate(run: RunFolder) -> Surrogate:
+    """Makes the object from the files of a run that were verified."""
+    recipe = {k: v for k, v in run.recipe.items() if k != "format"}
     read = lambda name: (run.path / name).read_bytes()
     metrics = store.parse(read(METRICS), run.path / METRICS, "the file")
     histories, _ = store.unpack(read(HISTORY), run.path / HISTORY)
@@ -62,23 +90,6 @@ def load(path: str | Path) -> Surrogate:
         recipe=recipe,
         histories=histories,
     )
-
-
-def rewrite_report(path: str | Path) -> Path:
-    """Writes the report of a saved run again, in its folder.
-
-    Args:
-        path: The folder of a finished run.
-
-    Returns:
-        The report's path.
-
-    Raises:
-        InputError: As in `load`.
-    """
-    page = load(path).page
-    RunFolder.open(Path(path)).write_files({REPORT: report.html(page).encode("utf-8")})
-    return Path(path) / REPORT
 
 
 def _page(run: RunFolder, read: Any) -> report.Page:

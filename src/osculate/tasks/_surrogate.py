@@ -17,7 +17,8 @@ from numpy import ndarray
 from osculate import data, nets, report
 from osculate.core import InputError, Result
 
-from ._folder import EVALUATION, HISTORY, METRICS, MODEL, REPORT, RunFolder
+from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
+from ._folder import RunFolder
 from ._pack import pack_history, pack_metrics, pack_model, pack_page
 from ._predict import predict_jet
 from ._settings import Settings
@@ -165,8 +166,8 @@ class Surrogate:
         Returns:
             Its path.
         """
-        run = RunFolder.create(Path(path), self.recipe, force=force)
-        finish(run, self)
+        with RunFolder.create(path, self.recipe, force=force) as run:
+            finish(run, self)
         return run.path
 
     def _jet(self, x: Points, order: int) -> tuple[ndarray, ...]:
