@@ -1,5 +1,6 @@
 """Bad input: exit code 2, one message of at most six lines, nothing written."""
 
+import os
 import shutil
 
 import numpy as np
@@ -140,34 +141,62 @@ def test_suspicious_derivatives_warn_and_are_errors_if_strict(osculate, here, fa
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["ftt"], "did you mean 'fit'?"),
-        (["fit", "t.csv", "--ouput", "f"], "did you mean '--outputs'?"),
-        (["fit", "t.csv", "--budgt=5s"], "did you mean '--budget'?"),
+        (["ftt"], "no command 'ftt'; did you mean 'fit'?\n"),
+        (["--json", "fit", "t.csv"], "'--json' stands before the command"),
+        (["fit", "t.csv", "--ouput", "f"], "did you mean '--outputs'?\n"),
+        (["fit", "t.csv", "--budgt=5s"], "did you mean '--budget'?\n"),
+        (["fit", "t.csv", "--quiet=yes"], "--quiet: takes no value, got 'yes'.\n"),
         (["fit"], "TABLE"),
-        (["fit", "t.csv", "--seed", "x"], "--seed"),
+        (["fit", "t.csv", "--seed", "x"], "--seed: got 'x'; expected a whole number"),
+        (["fit", "t.csv", "--seed", "-1"], "--seed: got '-1'; expected a whole num"),
+        (["fit", "t.csv", "--seed", str(2**32)], "from 0 to 4294967295.\n"),
+        (["fit", "t.csv", "--width", "1.5"], "--width: got '1.5'; expected a whole"),
+        (["fit", "t.csv", "--width", "-3"], "width is -3"),
+        (["fit", "t.csv", "--validation", "20%"], "expected a share between 0 and 1"),
+        (["fit", "t.csv", "--inputs", ","], "--inputs: got ','; expected names"),
+        (["fit", "t.csv", "--out", ""], "--out: got ''; expected a path"),
         (["fit", "t.csv", "--budget", "soon"], "5000steps"),
+        (["fit", "t.csv", "--budget", "-5s"], "budget '-5s' cannot be read"),
+        (["fit", "t.csv", "--budget", "1e400s"], "finite"),
         (["fit", "t.csv", "--loss", "gausian"], "Did you mean 'gaussian'?"),
         (["fit", "t.csv", "--outputs", "g"], "'g'"),
         (["fit", "t.csv", "--config", "no.toml"], "no.toml"),
         (["fit", "t.csv", "--resume"], "--out RUN"),
+        (["demo", "--resume"], "--out RUN"),
+        (["fit", "t.csv", "--out", "r", "--resume", "--force"], "Give one of them."),
+        (["fit", "t.csv", "--out", "t.csv"], "already exists and is not a run"),
+        (["fit", "t.csv", "--out", "."], "already exists and is not a run"),
+        (["fit", "t.csv", "--out", "t.csv/run"], "is a file; expected a folder"),
         (["predict", "nowhere", "t.csv"], "nowhere"),
         (["predict", "t.csv", "t.csv"], "not a run"),
+        (["predict", "r", "t.csv", "--derivatives", "3"], "expected 0, 1 or 2"),
         (["report", "nowhere"], "nowhere"),
     ],
 )
 def test_words_that_cannot_be_used(osculate, here, words, found):
     (here / "t.csv").write_text(GOOD)
-    check(osculate(*words), here, ["t.csv"], [found])
+    said = osculate(*words)
+    check(said, here, ["t.csv"], [found])
+    assert "?." not in said.err
+    assert len(said.err.strip().splitlines()) > 1, "it says what, but not what to do"
 
 
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
         ("budgte = '5s'\n", ["'budgte'", "Did you mean 'budget'"]),
-        ("seed = 'one'\n", ["seed", "expected int"]),
-        ("compare = 1\n", ["compare", "expected bool"]),
-        ("seed = true\n", ["seed", "expected int"]),
-        ("outputs = [\n", ["not TOML"]),
+        ("seed = 'one'\n", ["seed = 'one' is a string; expected an integer"]),
+        ("seed = -1\n", ["seed = -1 is out of range"]),
+        ("width = 1.5\n", ["width = 1.5 is a number; expected an integer"]),
+        ("compare = 1\n", ["is an integer; expected true or false", "compare = true"]),
+        ("seed = true\n", ["is true or false; expected an integer"]),
+        ("budget = 60\n", ["is an integer; expected a string", 'budget = "60s"']),
+        ("validation = 1979-05-27\n", ["is a date or time; expected a number"]),
+        ("outputs = [1]\n", ["outputs = [1] does not hold names only"]),
+        ("outputs = []\n", ["outputs = [] does not hold names only"]),
+        (f"loss = {'x' * 500!r}\nwidth = 'y'\n", ["width = 'y' is a string"]),
+        (f"width = {'x' * 500!r}\n", [" ... is a string"]),
+        ("outputs = [\n", ["not TOML", "Correct that line"]),
     ],
 )
 def test_a_configuration_that_cannot_be_used(osculate, here, toml, words):
@@ -175,6 +204,14 @@ def test_a_configuration_that_cannot_be_used(osculate, here, toml, words):
     (here / "c.toml").write_text(toml)
     said = osculate("fit", "t.csv", "--config", "c.toml")
     check(said, here, ["c.toml", "t.csv"], ["c.toml", *words])
+    last = said.err.strip().splitlines()[-1]
+    assert last.startswith(("Write ", "Use ", "Correct "))
+
+
+def test_a_configuration_with_a_byte_order_mark(osculate, here):
+    (here / "t.csv").write_text(GOOD)
+    (here / "c.toml").write_text("seed = 'one'\n", encoding="utf-8-sig")
+    assert "is a string" in osculate("fit", "t.csv", "--config", "c.toml").err
 
 
 def test_an_existing_run_is_refused(osculate, fitted):
@@ -199,6 +236,72 @@ def test_a_corrupted_run_is_refused(osculate, fitted, here, name):
     assert (said.code, said.out) == (2, "")
     assert name in said.err
     assert len(said.err.strip().splitlines()) <= 6
+
+
+def test_a_damaged_report_does_not_stop_predictions(osculate, fitted, here):
+    shutil.copytree(fitted / "run", here / "run")
+    (here / "run" / "report.html").write_text("torn")
+    said = osculate("predict", "run", fitted / "wing.csv")
+    assert said.code == 0
+    assert said.err.startswith("warning: ")
+    assert said.err.endswith(f"Write it again: osculate report {here / 'run'}\n")
+    assert osculate("report", "run") == (0, "run/report.html\n", "")
+    assert osculate("predict", "run", fitted / "wing.csv").err == ""
+
+
+@pytest.mark.parametrize(
+    ("out", "found"),
+    [
+        ("p.txt", "ends in .csv"),
+        ("there.csv", "already exists"),
+        ("link.csv", "already exists"),
+        ("folder", "is a folder"),
+        ("no/p.csv", "there is no folder"),
+        ("there.csv/p.csv", "is a file, not a folder"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "report"])
+def test_files_that_cannot_be_written(
+    osculate, fitted, here, monkeypatch, command, out, found
+):
+    ending = {"predict": ".csv", "report": ".html"}[command]
+    out, found = out.replace(".csv", ending), found.replace(".csv", ending)
+    (here / f"there{ending}").write_text("mine")
+    (here / f"link{ending}").symlink_to(here / f"there{ending}")
+    (here / "folder").mkdir()
+    before = sorted(p.name for p in here.rglob("*"))
+    monkeypatch.setattr("osculate.tasks.load", None)  # nothing is done before
+    words = [command, fitted / "run", "--out", out]
+    if command == "predict":
+        words.insert(2, fitted / "wing.csv")
+    check(osculate(*words), here, before, [f"--out {out}: ", found])
+    assert (here / f"there{ending}").read_text() == "mine"
+
+
+def test_a_folder_without_permission(osculate, fitted, here, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = osculate("predict", fitted / "run", fitted / "wing.csv", "--out", "p.csv")
+    check(said, here, [], [f"no permission to write in {here}"])
+    said = osculate("fit", fitted / "wing.csv", "--out", "run")
+    check(said, here, [], [f"no permission to write in {here}"])
+
+
+def test_force_replaces_a_file_through_its_link(osculate, fitted, here):
+    (here / "there.csv").write_text("old")
+    (here / "link.csv").symlink_to("there.csv")
+    words = ("predict", fitted / "run", fitted / "wing.csv", "--out", "link.csv")
+    assert osculate(*words, "--force") == (0, "", "")
+    assert (here / "link.csv").is_symlink()
+    assert (here / "there.csv").read_text().startswith("a [m],")
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_folder_of_the_user_is_never_replaced(osculate, fitted, here, force):
+    (here / "mine").mkdir()
+    (here / "mine" / "run.json").write_text("{}")
+    said = osculate("fit", fitted / "wing.csv", "--out", "mine", *force)
+    check(said, here, ["mine", "run.json"], ["mine: already exists and is not a run"])
+    assert "--force" not in said.err
 
 
 def test_a_run_of_a_newer_version_is_refused(osculate, fitted, here):

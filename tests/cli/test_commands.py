@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import osculate as osc
-from osculate import data
+from osculate import data, nets
 from smooth import QUICK_WORDS as QUICK, truth, write_csv
 
 
@@ -33,6 +34,11 @@ def test_help_lists_every_command(osculate):
 
 def test_version(osculate):
     assert osculate("--version").out == f"osculate {osc.__version__}\n"
+
+
+def test_help_lists_the_activations(osculate):
+    words = re.sub(r"\s+", " ", osculate("fit", "--help").out)
+    assert f" {', '.join(nets.ACTIVATIONS)} (tanh)" in words
 
 
 def test_help_and_import_load_nothing_heavy():
@@ -170,46 +176,182 @@ def test_demo_does_the_main_job(osculate, here):
     assert min(gain) > 1.0, "derivatives bought nothing"
 
 
-def test_resume_continues_what_an_interruption_saved(osculate, here):
-    write_csv(here / "wing.csv")
-    words = ("fit", "wing.csv", "--out", "run", "--width", "8", "--json")
+def started(*words, log):
+    """A command in a process of its own that has begun to fit."""
     job = subprocess.Popen(
-        [sys.executable, "-m", "osculate", *words, "--budget", "20000steps"],
+        [sys.executable, "-m", "osculate", *words],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONWARNINGS": "default"},
     )
-    log = here / "run" / "log.jsonl"
-    while job.poll() is None and not (log.exists() and log.stat().st_size > 0):
+    before = log.stat().st_size if log.exists() else 0
+    while job.poll() is None and not (log.exists() and log.stat().st_size > before):
         time.sleep(0.02)
-    time.sleep(0.5)
+    return job
+
+
+def test_resume_continues_what_an_interruption_saved(osculate, here):
+    write_csv(here / "wing.csv")
+    words = ("--width", "8", "--depth", "2", "--budget", "4000steps", "--quiet")
+    job = started(
+        *("fit", "wing.csv", *words), log=here / "runs" / "wing-1" / "log.jsonl"
+    )
     job.send_signal(signal.SIGINT)
     said = job.communicate(timeout=60)[1]
     assert job.returncode == 130
-    last = said.strip().splitlines()[-1]
-    assert last == "osculate fit: interrupted. Continue with --out run --resume."
-    refused = osculate(*words, "--budget", "9steps", "--resume")
+    *_, reason, command = said.strip().splitlines()
+    assert reason == "osculate fit: interrupted. Continue with:"
+    assert shlex.split(command) == [
+        *(sys.executable, "-m", "osculate", "fit", "wing.csv", *words),
+        *("--out", "runs/wing-1", "--resume"),
+    ]
+    resume = ("fit", "wing.csv", "--out", "runs/wing-1", "--resume", "--json")
+    refused = osculate(*resume, "--budget", "9steps")
     assert refused.code == 2
-    assert "begun with budget = '20000steps'" in refused.err
-    again = osculate("predict", "run", "wing.csv")
+    assert "begun with budget = '4000steps'" in refused.err
+    again = osculate("predict", "runs/wing-1", "wing.csv")
     assert again.code == 2
     assert "has not ended" in again.err
+    assert again.err.endswith(
+        f"osculate fit wing.csv --out {here}/runs/wing-1 --resume\n"
+    )
+    assert osculate(*shlex.split(command)[3:]) == (0, "", "")
+    found = osc.load(here / "runs" / "wing-1").settings
+    assert (found.width, found.budget) == (8, "4000steps")
+    assert json.loads(osculate(*resume).out)["run"] == "runs/wing-1"
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_gives_the_same_bits(osculate, here):
+    write_csv(here / "wing.csv", rows=200)
+    words = ("fit", "wing.csv", "--budget", "3000steps", "--width", "16", "--quiet")
+    assert osculate(*words, "--out", "whole").code == 0
+    log = here / "torn" / "log.jsonl"
+    for resume in ([], ["--resume"]):
+        job = started(*words, "--out", "torn", *resume, log=log)
+        refused = osculate(*words, "--out", "torn", "--resume")
+        assert refused.code == 2
+        assert "torn: is in use by another process" in refused.err
+        time.sleep(1.2)
+        job.kill()
+        job.communicate()
+        assert job.returncode == -signal.SIGKILL, "it ended before it was killed"
+        said = osculate("predict", "torn", "wing.csv")
+        assert (said.code, said.out) == (2, "")
+        assert "has not ended" in said.err
+    assert osculate(*words, "--out", "torn", "--resume") == (0, "", "")
+    for name in ("model.npz", "history.npz"):
+        assert (here / "torn" / name).read_bytes() == (
+            here / "whole" / name
+        ).read_bytes()
+    assert osculate("predict", "torn", "wing.csv") == osculate(
+        "predict", "whole", "wing.csv"
+    )
+
+
+def test_omitted_options_are_those_the_run_was_begun_with(osculate, here, monkeypatch):
+    write_csv(here / "wing.csv")
+    real, asked = osc.tasks.surrogate, []
+    monkeypatch.setattr("osculate.tasks.surrogate", lambda *_, **choices: stop(choices))
+
+    def stop(choices):
+        asked.append(choices)
+        raise KeyboardInterrupt
+
+    seen = {"activation": "sin", "seed": 5, "outputs": ["lift"], "depth": 2}
+    with pytest.raises(KeyboardInterrupt):
+        real(here / "wing.csv", out=here / "run", watch=lambda *_: stop({}), **seen)
+    words = ("fit", "wing.csv", "--out", "run", "--resume")
+    assert osculate(*words, "--depth", "4").code == 130
+    assert asked[-1].items() >= {**seen, "depth": 4}.items()
+
+
+def test_two_that_look_for_a_folder_at_once_do_not_share_it(
+    osculate, here, monkeypatch
+):
+    write_csv(here / "wing.csv")
+    assert osculate("fit", "wing.csv", "--quiet", *QUICK).code == 0
+    real, looks = osc.tasks.next_free, []
+
+    def late(parent, stem):
+        looks.append(stem)
+        return parent / "wing-1" if len(looks) == 1 else real(parent, stem)
+
+    monkeypatch.setattr("osculate.tasks.next_free", late)
+    assert json.loads(osculate("fit", "wing.csv", "--json", *QUICK).out)["run"] == (
+        "runs/wing-2"
+    )
+
+
+INTERRUPTED = """
+import signal, sys
+from osculate.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("began", flush=True)
+sys.exit(main(["fit", "wing.csv", "--budget", "50000steps"]))
+"""
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3, 0.6, 1.0, 1.5, 2.0])
+def test_an_early_ctrl_c_is_one_line(here, delay):
+    write_csv(here / "wing.csv")
+    job = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    job.stdout.readline()
+    time.sleep(delay)
+    job.send_signal(signal.SIGINT)
+    said = job.communicate(timeout=60)[1]
+    assert job.returncode == 130, said
+    assert "Traceback" not in said
+    lines = said.splitlines()
+    assert lines == ["osculate: interrupted."] or lines[0].startswith("stopping;")
+
+
+def test_an_interrupted_prediction_has_nothing_to_resume(osculate, fitted, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("osculate.tasks.load", stop)
+    said = osculate("predict", fitted / "run", fitted / "wing.csv", "--out", "p.csv")
+    assert said == (130, "", "osculate predict: interrupted.\n")
+
+
+def full(*_):
+    raise OSError(28, "No space left on device", "some/file")
 
 
 def test_a_full_disk_is_a_failure_not_bad_input(osculate, here, monkeypatch):
     write_csv(here / "wing.csv")
-
-    def full(path, content):
-        raise OSError(28, "No space left on device", str(path))
-
-    monkeypatch.setattr("osculate.store._arrays.pack", full)
-    monkeypatch.setattr("osculate.store.pack", full)
-    said = osculate("fit", "wing.csv", "--out", "run", *QUICK)
+    words = ("fit", "wing.csv", "--out", "my run", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr("osculate.store.pack", full)
+        said = osculate(*words)
     assert said.code == 1
-    assert "No space left on device" in said.err
-    assert (
-        said.err.strip().splitlines()[-1].startswith("What was saved before is intact")
+    reason, promise, command = said.err.splitlines()
+    assert reason == "osculate fit: some/file: No space left on device."
+    assert promise.startswith("What was saved before is intact.")
+    assert command == shlex.join(["osculate", *words, "--resume"])
+    assert osculate(*shlex.split(command)[1:]).code == 0
+
+
+@pytest.mark.parametrize("command", ["predict", "report"])
+def test_a_full_disk_where_nothing_can_be_resumed(
+    osculate, fitted, here, monkeypatch, command
+):
+    monkeypatch.setattr("osculate.store.write", full)
+    words = {"predict": [fitted / "wing.csv", "--out", "p.csv"]}.get(
+        command, ["--out", "p.html"]
     )
+    said = osculate(command, fitted / "run", *words)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith(
+        ": No space left on device.\nMend the cause, then run the command again.\n"
+    )
+    assert "--resume" not in said.err
 
 
 def test_an_unexpected_fault_is_1_and_shows_where(osculate, here, monkeypatch):

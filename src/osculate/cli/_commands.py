@@ -17,6 +17,7 @@ from ._cache import use_cache
 from ._config import read_config
 from ._doctor import findings
 from ._interrupt import Interrupt
+from ._output import output_file
 from ._progress import Bar
 
 BAD_INPUT = (InputError, store.CorruptFileError, store.NewerFormatError)
@@ -38,48 +39,40 @@ CHOICES = [
 
 def demo(options: argparse.Namespace) -> int:
     """Fits the embedded water table with and without derivatives."""
-    options.out = options.out or str(tasks.next_free(Path("runs"), "water"))
-    choices = {"compare": True, **_given(options)}
-    return _fit(options, data.water(), {"test": data.water_test(), **choices})
+    choices = {"test": data.water_test(), "compare": True}
+    return _fit(options, data.water(), "water", choices)
 
 
 def fit(options: argparse.Namespace) -> int:
     """Fits a surrogate to a table."""
     choices = {} if options.config is None else read_config(options.config)
-    if options.resume and options.out is None:
-        raise InputError("--resume needs the run to continue.\nGive it: --out RUN.")
-    stem = Path(options.table).stem
-    options.out = options.out or str(tasks.next_free(Path("runs"), stem))
-    return _fit(options, options.table, {**choices, **_given(options)})
+    return _fit(options, options.table, Path(options.table).stem, choices)
 
 
 def predict(options: argparse.Namespace) -> int:
     """Writes predictions, and derivatives if wanted, as CSV."""
-    if options.derivatives not in (0, 1, 2):
-        raise InputError(
-            f"--derivatives {options.derivatives}: orders 0, 1 and 2 are written."
-        )
+    target = None if options.out is None else _prediction_file(options)
     use_cache()
     surrogate = tasks.load(options.run)
     points = data.read_points(options.table, surrogate.inputs)
     text = _csv(tasks.columns(surrogate, points, options.derivatives))
-    if options.out is None:
+    if target is None:
         sys.stdout.write(text)
-        return 0
-    if Path(options.out).resolve() == Path(options.table).resolve():
-        raise InputError(
-            f"--out {options.out}: is the table itself.\nGive another file."
-        )
-    store.write(options.out, text.encode("utf-8"))
+    else:
+        store.write(target, text.encode("utf-8"))
     return 0
 
 
 def write_report(options: argparse.Namespace) -> int:
-    """Writes the report of a run again."""
-    if options.out is not None:
-        sys.stdout.write(f"{tasks.load(options.run).report(options.out)}\n")
+    """Writes the report of a run again, in its folder or elsewhere."""
+    own = Path(options.run) / "report.html"
+    if options.out is None or Path(options.out).resolve() == own.resolve():
+        sys.stdout.write(f"{tasks.rewrite_report(options.run)}\n")
         return 0
-    sys.stdout.write(f"{tasks.rewrite_report(options.run)}\n")
+    target = output_file(options.out, ".html", force=options.force)
+    page = tasks.load(options.run).page
+    store.write(target, report.html(page).encode("utf-8"))
+    sys.stdout.write(f"{options.out}\n")
     return 0
 
 
@@ -95,12 +88,27 @@ def doctor(options: argparse.Namespace) -> int:
     return 0
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """The choices that were made on the command line."""
-    return {name: getattr(options, name) for name in CHOICES if hasattr(options, name)}
+def _prediction_file(options: argparse.Namespace) -> Path:
+    if Path(options.out).resolve() == Path(options.table).resolve():
+        raise InputError(
+            f"--out {options.out}: is the table itself.\nGive another file."
+        )
+    return output_file(options.out, ".csv", force=options.force)
 
 
-def _fit(options: argparse.Namespace, table: Any, choices: dict[str, Any]) -> int:
+def _choices(options: argparse.Namespace, otherwise: dict[str, Any]) -> dict[str, Any]:
+    """What is typed wins over the rest; a run that is continued keeps its choices."""
+    if options.resume and options.out is None:
+        raise InputError("--resume needs the run to continue.\nGive it: --out RUN.")
+    before = tasks.begun_with(options.out) if options.resume else {}
+    typed = {name: getattr(options, name) for name in CHOICES if hasattr(options, name)}
+    return before | otherwise | typed
+
+
+def _fit(
+    options: argparse.Namespace, table: Any, stem: str, otherwise: dict[str, Any]
+) -> int:
+    choices = _choices(options, otherwise)
     use_cache()
     with Interrupt() as interrupt, Bar(quiet=options.quiet or options.json) as bar:
 
@@ -108,22 +116,31 @@ def _fit(options: argparse.Namespace, table: Any, choices: dict[str, Any]) -> in
             bar.watch(leg, progress)
             interrupt.check()
 
-        surrogate = tasks.surrogate(
-            table,
-            out=options.out,
-            force=options.force,
-            resume=getattr(options, "resume", False),
-            watch=watch,
-            **choices,
-        )
-    page = Path(options.out) / "report.html"
+        manners = {"force": options.force, "resume": options.resume, "watch": watch}
+        surrogate = _fit_into(options, table, stem, {**manners, **choices})
+    run = str(options.out)
+    page = Path(run) / "report.html"
     if options.json:
         document = tasks.summary(surrogate)
-        document |= {"run": options.out, "report": str(page)}
+        document |= {"run": run, "report": str(page)}
         sys.stdout.write(json.dumps(document) + "\n")
     elif not options.quiet:
-        _show(surrogate, options.out, page)
+        _show(surrogate, run, page)
     return 0
+
+
+def _fit_into(
+    options: argparse.Namespace, table: Any, stem: str, choices: dict[str, Any]
+) -> tasks.Surrogate:
+    """Fits into `--out`, or the next free folder of `runs`, which `--out` then is."""
+    if options.out is not None:
+        return tasks.surrogate(table, out=options.out, **choices)
+    while True:
+        options.out = str(tasks.next_free(Path("runs"), stem))
+        try:
+            return tasks.surrogate(table, out=options.out, **choices)
+        except tasks.TakenError:
+            continue  # someone took it between the look and the claim
 
 
 def _show(surrogate: tasks.Surrogate, run: str, page: Path) -> None:
@@ -131,9 +148,10 @@ def _show(surrogate: tasks.Surrogate, run: str, page: Path) -> None:
     units = surrogate.page.evaluation.all_units()
     console = Console(highlight=False)
     console.print(report.table(surrogate.metrics, surrogate.values_only, units=units))
-    console.print(f"\n{surrogate.page.verdict}")
+    console.print(f"\n{surrogate.page.verdict}", markup=False)
     seconds = surrogate.result.stats["seconds"]
-    console.print(f"\nrun     {run}  ({seconds:.0f} s)\nreport  {page}", soft_wrap=True)
+    where = f"\nrun     {run}  ({seconds:.0f} s)\nreport  {page}"
+    console.print(where, markup=False, soft_wrap=True)
 
 
 def _csv(columns: dict[str, Any]) -> str:

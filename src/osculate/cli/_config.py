@@ -2,23 +2,41 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from osculate.core import InputError, did_you_mean
 
-KINDS: dict[str, type | tuple[type, ...]] = {
-    "inputs": (list, str),
-    "outputs": (list, str),
-    "test": str,
-    "compare": bool,
-    "strict": bool,
-    "loss": str,
-    "width": int,
-    "depth": int,
-    "activation": str,
-    "validation": (int, float),
-    "budget": str,
-    "seed": int,
+from ._parser import SEEDS
+
+
+class Key(NamedTuple):
+    """What a key may hold, and how it is written."""
+
+    kinds: tuple[type, ...]
+    example: str
+
+
+KEYS = {
+    "inputs": Key((list, str), '["T", "p"]'),
+    "outputs": Key((list, str), '["h", "rho"]'),
+    "test": Key((str,), '"steam_test.csv"'),
+    "compare": Key((bool,), "true"),
+    "strict": Key((bool,), "true"),
+    "loss": Key((str,), '"gaussian"'),
+    "width": Key((int,), "32"),
+    "depth": Key((int,), "3"),
+    "activation": Key((str,), '"tanh"'),
+    "validation": Key((float, int), "0.2"),
+    "budget": Key((str,), '"60s"'),
+    "seed": Key((int,), "0"),
+}
+WORDS = {
+    list: "a list of names",
+    str: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    dict: "a table",
 }
 
 
@@ -35,7 +53,7 @@ def read_config(path: str) -> dict[str, Any]:
         InputError: If the file cannot be read, or a key or a value is not known.
     """
     try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        found = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror}.\nGive an existing file."
@@ -46,20 +64,29 @@ def read_config(path: str) -> dict[str, Any]:
 
 
 def _checked(path: str, key: str, value: Any) -> Any:
-    if key not in KINDS:
+    if key not in KEYS:
         raise InputError(
-            f"{path}: unknown key {key!r}.{did_you_mean(key, KINDS)}\n"
-            f"Known: {', '.join(KINDS)}."
+            f"{path}: unknown key {key!r}.{did_you_mean(key, KEYS)}\n"
+            f"Use the keys {', '.join(KEYS)}."
         )
-    kinds = KINDS[key]
-    if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
-        wanted = " or ".join(
-            k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,))
-        )
-        raise InputError(
-            f"{path}: {key} = {value!r} is a {type(value).__name__}; expected {wanted}."
-        )
-    if key in ("inputs", "outputs"):
-        names = value.split(",") if isinstance(value, str) else value
-        return tuple(str(name).strip() for name in names)
-    return value
+    kinds = KEYS[key].kinds
+    if type(value) not in kinds:
+        found = WORDS.get(type(value), "a date or time")
+        wanted = " or ".join(WORDS[kind] for kind in kinds)
+        raise _refusal(path, key, value, f"is {found}; expected {wanted}")
+    if key == "seed" and value not in SEEDS:
+        raise _refusal(path, key, value, f"is out of range; expected 0 to {SEEDS[-1]}")
+    if key not in ("inputs", "outputs"):
+        return value
+    names = value.split(",") if isinstance(value, str) else value
+    if not names or not all(isinstance(n, str) and n.strip() for n in names):
+        raise _refusal(path, key, value, "does not hold names only")
+    return tuple(name.strip() for name in names)
+
+
+def _refusal(path: str, key: str, value: Any, what: str) -> InputError:
+    shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:76]} ..."
+    return InputError(
+        f"{path}: {key} = {shown} {what}.\n"
+        f"Write for instance: {key} = {KEYS[key].example}"
+    )

@@ -1,17 +1,35 @@
-"""Ctrl-C once: stop at the end of this chunk, saved. Twice: leave at once."""
+"""Ctrl-C: at once while nothing can be lost, at the end of a chunk while a fit runs."""
 
+import contextlib
 import os
 import signal
-import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
+
+SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextlib.contextmanager
+def leaving() -> Iterator[None]:
+    """Makes Ctrl-C end the process with one line.
+
+    Whatever is written then is written whole or not at all. A `KeyboardInterrupt` in
+    the middle of an import would be taken for a fault of the module, or be lost.
+    """
+    before = _install(_leave)
+    try:
+        yield
+    finally:
+        _restore(before)
 
 
 class Interrupt:
     """Turns Ctrl-C into a `KeyboardInterrupt` at a moment when nothing computes.
 
     Raised in the middle of a compiled program, it would leave that program running
-    while the interpreter shuts down, which ends in a crash of the process.
+    while the interpreter shuts down, which ends in a crash of the process. A second
+    Ctrl-C does not wait.
     """
 
     def __init__(self):
@@ -20,8 +38,7 @@ class Interrupt:
         self._before = None
 
     def __enter__(self) -> "Interrupt":
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._handle)
+        self._before = _install(self._handle)
         return self
 
     def __exit__(
@@ -30,8 +47,7 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        _restore(self._before)
 
     def check(self) -> None:
         """Raises where Ctrl-C was pressed since the last look.
@@ -44,6 +60,29 @@ class Interrupt:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
-            os._exit(130)
+            _leave(number, frame)
         self._asked = True
-        sys.stderr.write("\nstopping; Ctrl-C again leaves without waiting\n")
+        _say("stopping; Ctrl-C again leaves without waiting")
+
+
+def _install(handler):
+    """Returns what handled Ctrl-C before, or None where this thread cannot say."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGINT, handler)
+
+
+def _restore(before) -> None:
+    if before is not None:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    _say("osculate: interrupted.")
+    os._exit(130)
+
+
+def _say(text: str) -> None:
+    """Writes past Python's own buffer, which may be in use; "^C" stands on the line."""
+    before = f"{SHOW_CURSOR}\n" if os.isatty(2) else ""
+    os.write(2, f"{before}{text}\n".encode())

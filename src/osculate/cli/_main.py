@@ -1,12 +1,11 @@
 """From words to an exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
 
-import argparse
 import os
 import sys
-import traceback
 import warnings
+from typing import Any
 
-from ._parser import parse
+from ._interrupt import leaving
 
 
 def main(words: list[str] | None = None) -> int:
@@ -18,45 +17,61 @@ def main(words: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = parse(words)
-    with warnings.catch_warnings():
+    with leaving(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
-        return _run(options)
+        # Only now: from here on Ctrl-C is one line, however long the imports take.
+        from ._parser import parse
+
+        try:
+            code = _run(parse(words))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: Any) -> int:
     """Runs the command and turns what it raises into words and an exit code."""
     # A command's code and what it needs are imported when it runs: --help is instant.
     from . import _commands
+    from ._again import how_to_resume
 
+    name = f"osculate {options.command}"
     try:
         return _commands.RUN[options.command](options)
     except _commands.BAD_INPUT as error:
-        _say(f"osculate {options.command}: {error}")
+        _say(f"{name}: {error}")
         return 2
     except KeyboardInterrupt:
-        out = getattr(options, "out", None)
-        hint = "" if out is None else f" Continue with --out {out} --resume."
-        _say(f"osculate {options.command}: interrupted.{hint}")
+        again = how_to_resume(options)
+        _say(f"{name}: interrupted." + (f" Continue with:\n{again}" if again else ""))
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except OSError as error:
-        _say(
-            f"osculate {options.command}: {error}.\n"
-            "What was saved before is intact. Free space or permissions, then --resume."
-        )
+        again = how_to_resume(options)
+        _say(f"{name}: {_reason(error)}.")
+        if again:
+            _say("What was saved before is intact. Mend the cause, then continue with:")
+        _say(again or "Mend the cause, then run the command again.")
         return 1
     except Exception as error:
+        import traceback
+
         traceback.print_exc()
         _say(
-            f"osculate {options.command}: {type(error).__name__}: {error}\n"
+            f"{name}: {type(error).__name__}: {error}\n"
             "This is a fault of osculate; please report it with the lines above."
         )
         return 1
+
+
+def _reason(error: OSError) -> str:
+    words = error.strerror or str(error) or type(error).__name__
+    return words if error.filename is None else f"{error.filename}: {words}"
 
 
 def _say(text: str) -> None:

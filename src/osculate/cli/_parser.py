@@ -2,12 +2,17 @@
 
 import argparse
 import difflib
+import re
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from osculate._version import __version__
 
 NOT_GIVEN = argparse.SUPPRESS
+SEEDS = range(2**32)
+ACTIVATIONS = ("tanh", "sin", "softplus", "silu", "gelu", "relu", "sigmoid")
+TABLES = "CSV, NPZ or Parquet"
 TOP = "Derivative-informed machine learning: fit tables of values and derivatives."
 COMMANDS = {
     "demo": "fit the embedded water table, compare, write a report",
@@ -23,24 +28,73 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the reason, then what to do, and leaves with exit code 2."""
-        self.exit(2, f"{self.prog}: {message}.\nSee: {self.prog} --help\n")
+        message = message.removeprefix("argument ")
+        message = message.replace("ignored explicit argument", "takes no value, got")
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: {message}{end}\nSee: {self.prog} --help\n")
 
     def parse_all(self, words: list[str]) -> argparse.Namespace:
         """Parses every word, or leaves with the nearest option to an unknown one."""
-        if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-            self.error(f"no command {words[0]!r}{_nearest(words[0], list(COMMANDS))}")
-        found, unknown = self.parse_known_args(words)
+        first = words[0] if words else "--help"
+        if not first.startswith("-") and first not in COMMANDS:
+            self.error(f"no command {first!r}{_nearest(first, list(COMMANDS))}")
+        if first.startswith("-") and first not in self._option_string_actions:
+            self.error(f"{first!r} stands before the command; options follow it")
+        found, unknown = self.parse_known_args(_joined(words))
         if unknown:
             word = unknown[0].partition("=")[0]
             command = getattr(found, "parser", self)
             options = list(command._option_string_actions)
             command.error(f"unknown option or word {word!r}{_nearest(word, options)}")
+        found.words = words
         return found
 
 
 def _nearest(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Joins an option and a negative value, which would be taken for an option."""
+    found: list[str] = []
+    for word in words:
+        if found and re.match(r"-\.?\d", word) and re.fullmatch("--[a-z]+", found[-1]):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def _value(
+    read: Callable[[str], Any],
+    expected: str,
+    accept: Callable[[Any], Any] | None = None,
+) -> Callable[[str], Any]:
+    """Returns a reader of one value that says what it expected."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = read(text)
+        except ValueError:
+            value = None
+        if value is None or (accept and not accept(value)):
+            raise argparse.ArgumentTypeError(f"got {text!r}; expected {expected}")
+        return value
+
+    return parse
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+_path = _value(str, "a path", str.strip)
+_whole = _value(int, "a whole number, such as 8")
+_share = _value(float, "a share between 0 and 1, such as 0.2", lambda s: 0 < s < 1)
+_order = _value(int, "0, 1 or 2", range(3).__contains__)
+_seed = _value(int, f"a whole number from 0 to {SEEDS[-1]}", SEEDS.__contains__)
+_names = _value(_listed, "names of columns, such as T,p", bool)
 
 
 def parser() -> Parser:
@@ -58,78 +112,54 @@ def parser() -> Parser:
 
 
 def _demo(command: Parser) -> None:
-    command.add_argument("--out", metavar="DIR", help="folder of the run")
-    command.add_argument(
-        "--force", action="store_true", help="replace the run in --out"
-    )
     _budget(command)
+    _place(command, "runs/water-1, -2, ...")
     _manners(command)
 
 
 def _fit(command: Parser) -> None:
-    add = command.add_argument
-    add("table", metavar="TABLE", help="CSV, NPZ or Parquet; derivatives as dh/dT")
-    names = _names
-    add("--inputs", type=names, default=NOT_GIVEN, metavar="a,b", help="input columns")
+    add, listed = command.add_argument, ", ".join(ACTIVATIONS)
+    add("table", type=_path, metavar="TABLE", help=f"{TABLES}; derivatives as dh/dT")
+    _option(command, "--inputs", _names, "a,b", "input columns")
+    _option(command, "--outputs", _names, "c,d", "output columns")
+    _option(command, "--test", _path, "TABLE", "rows to measure the result on")
     add(
-        "--outputs", type=names, default=NOT_GIVEN, metavar="c,d", help="output columns"
+        "--config",
+        type=_path,
+        metavar="FILE.toml",
+        help="these options in a file, same names",
     )
-    add(
-        "--test",
-        default=NOT_GIVEN,
-        metavar="TABLE",
-        help="rows to measure the result on",
-    )
-    add("--config", metavar="FILE.toml", help="these options in a file, same names")
-    add("--compare", **_flag("also fit the same network to values only"))
-    add("--strict", **_flag("suspicious derivative columns are errors"))
-    add("--loss", default=NOT_GIVEN, metavar="NAME", help="gaussian (the default)")
-    add(
-        "--width",
-        type=int,
-        default=NOT_GIVEN,
-        metavar="N",
-        help="size of hidden layers",
-    )
-    add("--depth", type=int, default=NOT_GIVEN, metavar="N", help="hidden layers (3)")
-    add(
-        "--activation",
-        default=NOT_GIVEN,
-        metavar="NAME",
-        help="tanh (the default), ...",
-    )
-    add(
-        "--validation",
-        type=float,
-        default=NOT_GIVEN,
-        metavar="SHARE",
-        help="rows held out (0.2)",
-    )
+    _flag(command, "--compare", "also fit the same network to values only")
+    _flag(command, "--strict", "suspicious derivative columns are errors")
+    _option(command, "--loss", str, "NAME", "gaussian (the default)")
+    _option(command, "--width", _whole, "N", "size of hidden layers (from the table)")
+    _option(command, "--depth", _whole, "N", "hidden layers (3)")
+    _option(command, "--activation", str, "NAME", f"{listed} (tanh)")
+    _option(command, "--validation", _share, "SHARE", "rows held out (0.2)")
     _budget(command)
-    add("--seed", type=int, default=NOT_GIVEN, metavar="N", help="seed (0)")
-    add("--out", metavar="RUN", help="folder of the run (runs/TABLE-1, -2, ...)")
-    add("--force", action="store_true", help="replace the run in --out")
-    add("--resume", action="store_true", help="continue the run in --out")
+    _option(command, "--seed", _seed, "N", "seed of split and weights (0)")
+    _place(command, "runs/TABLE-1, -2, ...")
     _manners(command)
 
 
 def _predict(command: Parser) -> None:
     add = command.add_argument
-    add("run", metavar="RUN", help="folder of a finished run")
-    add("table", metavar="TABLE", help="a table with the input columns")
+    add("run", type=_path, metavar="RUN", help="folder of a finished run")
+    add("table", type=_path, metavar="TABLE", help=f"{TABLES} with the input columns")
     add(
         "--derivatives",
-        type=int,
+        type=_order,
         default=0,
         metavar="K",
         help="orders 1..K too (0 to 2)",
     )
-    add("--out", metavar="FILE", help="CSV file instead of the standard output")
+    _file(command, "FILE.csv", "instead of the standard output")
 
 
 def _report(command: Parser) -> None:
-    command.add_argument("run", metavar="RUN", help="folder of a finished run")
-    command.add_argument("--out", metavar="FILE.html", help="default: RUN/report.html")
+    add = command.add_argument
+    add("run", type=_path, metavar="RUN", help="folder of a finished run")
+    _file(command, "FILE.html", "instead of RUN/report.html")
 
 
 def _doctor(command: Parser) -> None:
@@ -137,11 +167,20 @@ def _doctor(command: Parser) -> None:
 
 
 def _budget(command: Parser) -> None:
+    _option(command, "--budget", str, "B", "5000steps (the default), or seconds: 60s")
+
+
+def _place(command: Parser, default: str) -> None:
+    add = command.add_argument
+    add("--out", type=_path, metavar="RUN", help=f"folder of the run ({default})")
+    add("--force", action="store_true", help="replace the run in --out")
+    add("--resume", action="store_true", help="continue the run in --out")
+
+
+def _file(command: Parser, name: str, what: str) -> None:
+    command.add_argument("--out", type=_path, metavar=name, help=what)
     command.add_argument(
-        "--budget",
-        default=NOT_GIVEN,
-        metavar="B",
-        help="5000steps (the default), or seconds: 60s",
+        "--force", action="store_true", help="replace the file in --out"
     )
 
 
@@ -152,12 +191,14 @@ def _manners(command: Parser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress, no table")
 
 
-def _flag(what: str) -> dict:
-    return {"action": "store_true", "default": NOT_GIVEN, "help": what}
+def _option(
+    command: Parser, name: str, read: Callable[[str], Any], metavar: str, what: str
+) -> None:
+    command.add_argument(name, type=read, default=NOT_GIVEN, metavar=metavar, help=what)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _flag(command: Parser, name: str, what: str) -> None:
+    command.add_argument(name, action="store_true", default=NOT_GIVEN, help=what)
 
 
 _ARGUMENTS = {
