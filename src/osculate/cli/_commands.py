@@ -54,7 +54,9 @@ def predict(options: argparse.Namespace) -> int:
     target = None if options.out is None else _prediction_file(options)
     use_cache()
     surrogate = tasks.load(options.run)
-    points = data.read_points(options.table, surrogate.inputs)
+    points = data.read_points(
+        options.table, surrogate.inputs, units=surrogate.recipe["data"]["units"]
+    )
     text = _csv(tasks.columns(surrogate, points, options.derivatives))
     if target is None:
         sys.stdout.write(text)
@@ -144,11 +146,13 @@ def _fit_into(
 
 
 def _show(surrogate: tasks.Surrogate, run: str, page: Path) -> None:
-    """Prints the result table, one sentence, and where to look."""
+    """Prints the result table, the verdict, what limits it, and where to look."""
     units = surrogate.page.evaluation.all_units()
     console = Console(highlight=False)
     console.print(report.table(surrogate.metrics, surrogate.values_only, units=units))
     console.print(f"\n{surrogate.page.verdict}", markup=False)
+    for note in surrogate.page.warnings:
+        console.print(f"\nnote: {note}", markup=False)
     seconds = surrogate.result.stats["seconds"]
     where = f"\nrun     {run}  ({seconds:.0f} s)\nreport  {page}"
     console.print(where, markup=False, soft_wrap=True)

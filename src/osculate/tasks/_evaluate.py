@@ -163,16 +163,12 @@ def verdict(
 
 
 def _percent(ratio: float) -> str:
-    digits = f"{100 * ratio:.2g}" if ratio < 0.995 else f"{100 * ratio:,.0f}"
-    return f"{digits}\N{NO-BREAK SPACE}%"
+    if ratio >= 0.995:
+        return f"{ratio:,.2g} times the spread"
+    return f"{100 * ratio:.2g}\N{NO-BREAK SPACE}%"
 
 
 def _gain(times: list[float | None]) -> str:
     """Says how the errors changed, by the median of how many times smaller they are."""
     known = [t for t in times if t is not None]
-    middle = float(np.median(known)) if known else 1.0
-    if middle > 1.05:
-        return f"{middle:,.1f} times more accurate"
-    if middle < 0.95:
-        return f"{1 / middle:,.1f} times less accurate"
-    return "no more accurate"
+    return report.improvement_words(float(np.median(known)) if known else None)

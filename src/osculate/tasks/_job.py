@@ -117,8 +117,8 @@ def surrogate(
 
 
 def _read_test(test: Any, fitted: data.Table) -> data.Table:
-    """Reads a test table in the roles of the fitted one."""
-    return data.read(test, inputs=fitted.inputs, outputs=fitted.outputs)
+    """Reads a test table in the roles and units of the fitted one."""
+    return data.read(test, like=fitted)
 
 
 def _suspicions(table: data.Table, strict: bool) -> list[str]:

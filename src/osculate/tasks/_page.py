@@ -65,6 +65,10 @@ def describe(
         facts=_facts(arms, settings, table, test, recipe, stats),
         warnings=notes,
         training_x=table.x[:ROWS_SHOWN],
+        metrics=metrics,
+        values_only=values_only,
+        rows=len(shown.x),
+        training_rows=len(table),
     )
     return Surrogate(
         result=final,

@@ -177,7 +177,7 @@ class Surrogate:
 
     def _points(self, x: Points) -> Float64[ndarray, "N D"]:
         if isinstance(x, str | os.PathLike | Mapping | data.Table | data.Frame):
-            return data.read_points(x, self.inputs)
+            return data.read_points(x, self.inputs, units=self.recipe["data"]["units"])
         try:
             points = np.asarray(x, np.float64)
         except (TypeError, ValueError) as error:
