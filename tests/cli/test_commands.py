@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import osculate as osc
 from osculate import data, nets
+from osculate.cli import main
+from osculate.cli._config import KEYS, read_config
 from smooth import QUICK_WORDS as QUICK, truth, write_csv
 
 
@@ -39,6 +42,16 @@ def test_version(osculate):
 def test_help_lists_the_activations(osculate):
     words = re.sub(r"\s+", " ", osculate("fit", "--help").out)
     assert f" {', '.join(nets.ACTIVATIONS)} (tanh)" in words
+
+
+def test_output_is_utf_8_and_may_be_closed(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert stream.encoding == "utf-8"
+    sys.stderr.close()
 
 
 def test_help_and_import_load_nothing_heavy():
@@ -82,6 +95,22 @@ def test_fit_json_is_one_object(osculate, here):
     assert list(found["metrics"]["lift_a"]) == ["rrmse", "r2", "max"]
     assert found["values_only"] is None
     assert found["report"] == "r/report.html"
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+
+
+def test_the_page_tells_every_key_of_the_json_and_of_a_file(osculate, fitted, here):
+    words = ("--out", fitted / "run", "--resume", "--json")
+    found = json.loads(osculate("fit", fitted / "wing.csv", *words).out)
+    text = PAGE.read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert told == list(found)
+    stats = next(line for line in text.splitlines() if line.startswith("| `stats`"))
+    assert set(found["stats"]) <= set(re.findall(r"`(\w+)`", stats))
+    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (here / "all.toml").write_text(toml)
+    assert list(read_config(str(here / "all.toml"))) == list(KEYS)
 
 
 def test_roles_from_options_and_from_a_file_agree(osculate, here):
@@ -135,6 +164,23 @@ def test_a_prediction_is_a_table_that_can_be_fitted(osculate, fitted, here):
     assert (table.inputs, table.outputs) == (("a", "b"), ("lift", "drag"))
     assert table.units["lift"] == "N"
     assert table.known["jacobian"].all()
+
+
+@pytest.mark.parametrize("fault", ["open to others", "cannot be made"])
+def test_a_cache_that_cannot_be_used_is_said(
+    osculate, fitted, here, monkeypatch, fault
+):
+    cache = here / "cache"
+    if fault == "open to others":
+        cache.mkdir()
+        cache.chmod(0o755)
+    else:
+        cache.write_text("")
+    monkeypatch.setenv("OSCULATE_CACHE", str(cache))
+    said = osculate("predict", fitted / "run", fitted / "wing.csv")
+    assert said.code == 0
+    assert f"{cache} {'is ' * (fault[0] == 'o')}{fault}" in said.err
+    assert said.err.splitlines()[-1].startswith("Mend it, or set OSCULATE_CACHE")
 
 
 def test_predict_warns_far_outside_the_data(osculate, fitted, here):

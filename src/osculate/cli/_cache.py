@@ -19,18 +19,27 @@ def use_cache() -> None:
     The folder holds executables, so that one which others can write to is not used.
     """
     folder = cache_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state = folder.stat()
-        if state.st_uid != os.getuid() or state.st_mode & 0o077:
-            raise PermissionError(
-                f"{folder} is open to others; run: chmod 700 {folder}"
-            )
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{folder} cannot be written to")
-    except OSError as error:
-        warnings.warn(f"no compilation cache: {error}", stacklevel=2)
+    if (fault := _fault(folder)) is not None:
+        warnings.warn(
+            f"programs are compiled anew each time, since {folder} {fault}.\n"
+            "Mend it, or set OSCULATE_CACHE to another folder.",
+            stacklevel=2,
+        )
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _fault(folder: Path) -> str | None:
+    """What keeps this folder from being used, or None."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = folder.stat()
+    except OSError as error:
+        return f"cannot be made ({error.strerror})"
+    if state.st_uid != os.getuid() or state.st_mode & 0o077:
+        return "is open to others (chmod 700 closes it)"
+    if not os.access(folder, os.W_OK):
+        return "cannot be written to"
+    return None

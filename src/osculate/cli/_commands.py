@@ -123,8 +123,7 @@ def _fit(
     run = str(options.out)
     page = Path(run) / "report.html"
     if options.json:
-        document = tasks.summary(surrogate)
-        document |= {"run": run, "report": str(page)}
+        document = {"run": run, **tasks.summary(surrogate), "report": str(page)}
         sys.stdout.write(json.dumps(document) + "\n")
     elif not options.quiet:
         _show(surrogate, run, page)

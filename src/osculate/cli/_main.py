@@ -1,5 +1,6 @@
 """From words to an exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
 
+import io
 import os
 import sys
 import warnings
@@ -17,6 +18,7 @@ def main(words: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    _open_streams()
     with leaving(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -31,6 +33,16 @@ def main(words: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return code
+
+
+def _open_streams() -> None:
+    """Writes UTF-8 whatever the locale, and nowhere where a stream is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
 
 
 def _run(options: Any) -> int:
