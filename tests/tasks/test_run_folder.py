@@ -301,10 +301,13 @@ def test_force_spares_a_run_that_holds_files_of_the_user(tmp_path, quick, name):
 
 
 def test_force_spares_what_stands_where_the_old_run_would_be_kept(tmp_path, quick):
+    aside = tmp_path / ".run.replaced"
+    quick.save(aside)
+    (aside / "thesis.tex").write_text("years")
     out = quick.save(tmp_path / "run")
-    folder_of(tmp_path / ".run.replaced", {"thesis.tex": "years"})
-    with pytest.raises(InputError, match=r"\.run\.replaced exists and is not a run"):
+    with pytest.raises(InputError, match=r"\.run\.replaced exists and is not just a"):
         quick.save(out, force=True)
+    assert (aside / "thesis.tex").read_text() == "years"
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -125,7 +125,7 @@ def drop_replaced(place: Path) -> None:
     """Removes the run that the one in this folder replaced, if any."""
     with contextlib.suppress(OSError, store.NewerFormatError):
         aside = _aside(place)
-        if aside.is_dir() and is_run(aside):
+        if aside.is_dir() and _is_only_run(aside):
             _discard(aside)
         names = "|".join(re.escape(p.name) for p in (place, aside))
         for entry in place.parent.iterdir():
@@ -182,11 +182,15 @@ def _refuse_run(path: str | Path, place: Path, force: bool) -> None:
             f"{path}: is the folder you are in, which --force cannot replace.\n"
             "Go elsewhere first (cd ..), or choose another folder."
         )
-    if os.path.lexists(aside := _aside(place)) and not is_run(aside):
+    if os.path.lexists(aside := _aside(place)) and not _is_only_run(aside):
         raise InputError(
-            f"{path}: cannot be set aside, since {aside} exists and is not a run.\n"
-            "Move that elsewhere, or choose another folder."
+            f"{path}: cannot be set aside, since {aside} exists and is not just a run."
+            "\nMove that elsewhere, or choose another folder."
         )
+
+
+def _is_only_run(place: Path) -> bool:
+    return is_run(place) and foreign(place) is None
 
 
 def _aside(place: Path) -> Path:
