@@ -400,6 +400,25 @@ def test_a_full_disk_where_nothing_can_be_resumed(
     assert "--resume" not in said.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+@pytest.mark.parametrize("target", ["/dev/full", "closed pipe"])
+def test_a_standard_output_that_takes_nothing(here, target):
+    words = [sys.executable, "-m", "osculate", "doctor", "--json"]
+    if target == "closed pipe":
+        job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        job.stdout.close()
+        assert (job.stderr.read(), job.wait()) == (b"", 0)
+        job.stderr.close()
+        return
+    with open(target, "w") as file:
+        done = subprocess.run(words, stdout=file, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "osculate doctor: No space left on device.\n"
+        "Mend the cause, then run the command again.\n"
+    )
+
+
 def test_an_unexpected_fault_is_1_and_shows_where(osculate, here, monkeypatch):
     write_csv(here / "wing.csv")
 

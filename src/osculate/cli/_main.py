@@ -27,12 +27,10 @@ def main(words: list[str] | None = None) -> int:
         from ._parser import parse
 
         try:
-            code = _run(parse(words))
-            sys.stdout.flush()
+            return _run(parse(words))
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_stdout()
             return 0
-        return code
 
 
 def _open_streams() -> None:
@@ -53,7 +51,9 @@ def _run(options: Any) -> int:
 
     name = f"osculate {options.command}"
     try:
-        return _commands.RUN[options.command](options)
+        code = _commands.RUN[options.command](options)
+        sys.stdout.flush()
+        return code
     except _commands.BAD_INPUT as error:
         _say(f"{name}: {error}")
         return 2
@@ -64,6 +64,7 @@ def _run(options: Any) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        _forget_stdout()
         again = how_to_resume(options)
         _say(f"{name}: {_reason(error)}.")
         if again:
@@ -79,6 +80,14 @@ def _run(options: Any) -> int:
             "This is a fault of osculate; please report it with the lines above."
         )
         return 1
+
+
+def _forget_stdout() -> None:
+    """Where it cannot be written to: keeps the interpreter from trying at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reason(error: OSError) -> str:
