@@ -45,6 +45,7 @@ def test_a_budget_without_its_unit(number):
         ({"width": 0}, "width is 0"),
         ({"depth": 0}, "depth is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**32}, "seed is 4294967296"),
         ({"validation": 1.0}, "validation is 1.0"),
         ({"budget": "soon"}, "budget 'soon'"),
     ],

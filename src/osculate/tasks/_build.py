@@ -122,7 +122,7 @@ def refuse_size(table: Table, settings: Settings) -> None:
     if needed > owned:
         raise InputError(
             f"width {width} and depth {depth} make {parameters:.2g} parameters; their "
-            f"fit needs about {needed / 1e9:,.0f} GB, this machine has "
+            f"fit needs about {needed / 1e9:.2g} GB, this machine has "
             f"{owned / 1e9:,.0f} GB.\nChoose a smaller width or depth."
         )
 

@@ -52,6 +52,8 @@ class Settings:
         _at_least("width", self.width, 1)
         _at_least("depth", self.depth, 1)
         _at_least("seed", self.seed, 0)
+        if self.seed >= 2**32:
+            raise InputError(f"seed is {self.seed}.\nGive a number below 2**32.")
         if not 0 < self.validation < 1:
             raise InputError(
                 f"validation is {self.validation}; expected a share of the rows "
