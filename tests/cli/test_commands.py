@@ -380,8 +380,10 @@ def test_a_full_disk_is_a_failure_not_bad_input(osculate, here, monkeypatch):
     reason, promise, command = said.err.splitlines()
     assert reason == "osculate fit: some/file: No space left on device."
     assert promise.startswith("What was saved before is intact.")
-    assert command == shlex.join(["osculate", *words, "--resume"])
-    assert osculate(*shlex.split(command)[1:]).code == 0
+    # How the program is called differs: by its name, or as `python -m osculate`.
+    again = shlex.split(command)
+    assert again[again.index("fit") :] == [*words, "--resume"]
+    assert osculate(*again[again.index("fit") :]).code == 0
 
 
 @pytest.mark.parametrize("command", ["predict", "report"])
