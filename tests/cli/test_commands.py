@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -364,6 +365,15 @@ def test_an_interrupted_prediction_has_nothing_to_resume(osculate, fitted, monke
     monkeypatch.setattr("osculate.tasks.load", stop)
     said = osculate("predict", fitted / "run", fitted / "wing.csv", "--out", "p.csv")
     assert said == (130, "", "osculate predict: interrupted.\n")
+
+
+def test_what_other_packages_deprecate_is_not_shown(osculate, monkeypatch):
+    class Old(UserWarning, DeprecationWarning):
+        pass
+
+    found = lambda: warnings.warn("old", Old, stacklevel=1) or {"jax": "0"}
+    monkeypatch.setattr("osculate.cli._commands.findings", found)
+    assert osculate("doctor") == (0, "jax  0\n", "")
 
 
 def full(*_):

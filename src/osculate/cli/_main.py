@@ -22,6 +22,8 @@ def main(words: list[str] | None = None) -> int:
     with leaving(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
+        # Some packages derive what they deprecate from both.
+        warnings.simplefilter("ignore", DeprecationWarning)
         warnings.showwarning = _show_warning
         # Only now: from here on Ctrl-C is one line, however long the imports take.
         from ._parser import parse
