@@ -164,7 +164,8 @@ def test_importing_the_package_and_its_rooms_changes_no_global_state():
     done = python(
         "-c",
         "import importlib, os, random, warnings\n"
-        "import jax, numpy, matplotlib, equinox, optax, rich.style\n"
+        "import jax.experimental.sparse, numpy, matplotlib, equinox, optax\n"
+        "import rich.style\n"
         "def state():\n"
         "    return (dict(jax.config.values), dict(os.environ),\n"
         "            list(warnings.filters), random.getstate(),\n"

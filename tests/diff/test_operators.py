@@ -161,7 +161,8 @@ def test_hessian_of_a_network(key):
     assert np.abs(hessian).max() > 1e-3
     np.testing.assert_allclose(hessian, hessian.T, rtol=0, atol=1e-12)
     kinked = nets.MLP(3, 2, width=8, depth=2, activation="relu", key=key)
-    flat = jax.jit(diff.hessian(kinked))(x)
+    with pytest.warns(diff.KinkWarning, match="'relu' has a kink"):
+        flat = jax.jit(diff.hessian(kinked))(x)
     np.testing.assert_array_equal(flat, np.zeros((2, 3, 3)))
     assert np.abs(jax.jit(diff.jacobian(kinked))(x)).max() > 1e-3
     # With respect to the weights: a function of one point, the flat parameters.

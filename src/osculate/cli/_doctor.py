@@ -12,7 +12,7 @@ from osculate import diff, tasks
 
 from ._cache import cache_folder
 
-EXTRAS = {"io": "pyarrow"}
+EXTRAS = {"io": "pyarrow", "sparse": "asdex"}
 
 
 def findings() -> dict[str, str]:

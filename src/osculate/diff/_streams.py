@@ -1,14 +1,10 @@
-"""Many partial derivatives from one pass, each in an array of its own.
+"""Many derivatives of a function in one pass, each in an array of its own.
 
-A partial derivative is named by its coordinates in ascending order: `(0, 1, 1)` is
-d^3/dx0 dx1^2. The set asked for is closed downwards: every prefix is computed on the
-way and shared. Each order is one linearization of all that lies below it. Arrays of
-their own take 0.69 of the time of stacked ones in a training step with second
-derivatives, and 0.94, hardly outside the noise, with first ones
-(`benchmarks/jet_layout.py`).
+The function is traced once. Its equations are then run on bundles: the value and every
+derivative that the request needs, each an array of the value's shape. Arrays of their
+own, not stacked ones, are what XLA fuses well (`benchmarks/diff`).
 """
 
-import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,47 +12,59 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from . import _flow as _flow, _rules as _rules
+from ._interpret import Trace
+from ._keys import Key
+from ._space import Bundle, Space
 from ._types import Field
 
-Key = tuple[int, ...]
 Streams = dict[Key, Any]
-
-
-def all_keys(size: int, order: int) -> list[Key]:
-    """Returns every partial derivative of one order, coordinates ascending."""
-    return list(itertools.combinations_with_replacement(range(size), order))
+Directions = Float[Array, "n D"]
 
 
 def streams(
-    u: Field, wanted: Collection[Key]
+    u: Field, wanted: Collection[Key], directions: Directions | None = None
 ) -> Callable[[Float[Array, " D"]], Streams]:
-    """Returns x -> the wanted partial derivatives of u, and their prefixes.
+    """Returns x -> the value and the wanted derivatives of u.
 
     Args:
-        u: `(D,) -> (...)`, an array or a dictionary of arrays.
-        wanted: Keys of the derivatives, coordinates ascending.
+        u: `(D,) -> (...)`, any pytree of arrays.
+        wanted: Keys of the derivatives, see `_keys`.
+        directions: Along which to differentiate, `(n, D)`; by default the coordinates.
 
     Returns:
         A function of one point to what u returns, by key; `()` is u itself.
     """
-    levels: dict[int, set[Key]] = {}
-    for key in wanted:
-        for length in range(1, len(key) + 1):
-            levels.setdefault(length, set()).add(key[:length])
-    ask = lambda x: {(): u(x)}
-    for length in sorted(levels):
-        ask = _extended(ask, sorted(levels[length]))
-    return ask
-
-
-def _extended(lower: Callable[..., Streams], keys: list[Key]) -> Callable[..., Streams]:
-    """Adds one order: derivatives of what is known along the last coordinate."""
 
     def at(x: Float[Array, " D"]) -> Streams:
-        known, push = jax.linearize(lower, x)
-        along = {}
-        for axis in sorted({key[-1] for key in keys}):
-            along[axis] = push(jnp.zeros_like(x).at[axis].set(1))
-        return known | {key: along[key[-1]][key[:-1]] for key in keys}
+        found, _ = traced(u, x, wanted, directions)
+        return found
 
     return at
+
+
+def traced(
+    u: Field,
+    x: Float[Array, " D"],
+    wanted: Collection[Key],
+    directions: Directions | None,
+) -> tuple[Streams, Trace]:
+    """Returns the wanted derivatives at x, and what the run met on its way."""
+    count = x.size if directions is None else len(directions)
+    space = Space(wanted, count)
+    closed, shape = jax.make_jaxpr(u, return_shape=True)(x)
+    seeds = jnp.eye(count, dtype=x.dtype) if directions is None else directions
+    first: Bundle = {(): x}
+    first |= {(i,): seeds[i] for i in range(count) if (i,) in space.keys}
+    trace = Trace(space)
+    outs = trace.run(closed.jaxpr, closed.consts, [first])
+    leaves, tree = jax.tree.flatten(shape)
+    of = lambda key: [
+        _dense(space.get(out, key), leaf)
+        for out, leaf in zip(outs, leaves, strict=True)
+    ]
+    return {key: jax.tree.unflatten(tree, of(key)) for key in [(), *wanted]}, trace
+
+
+def _dense(stream: Array | None, like: Any) -> Array:
+    return jnp.zeros(like.shape, like.dtype) if stream is None else stream
