@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from ._interpret import Trace, bind, rule
 from ._space import Bundle
-from ._towers import RATES, integer_power, tower_of
+from ._towers import RATES, tower_of
 
 Bundles = list[Bundle]
 
@@ -68,9 +68,7 @@ def _quotient(trace: Trace, eqn: Any, bundles: Bundles) -> Bundles:
     a, b = bundles
     if len(b) == 1:
         return [{key: bind(eqn, x, b[()])[0] for key, x in a.items()}]
-    inverse = trace.space.compose(integer_power(b[()], -1, trace.space.order), b)
-    found = trace.space.multiply(lambda x, y: x * y, a, inverse)
-    return [found | {(): bind(eqn, a[()], b[()])[0]}]
+    return [trace.space.divide(a, b)]
 
 
 @rule(
@@ -142,9 +140,21 @@ def _concatenate(trace: Trace, eqn: Any, bundles: Bundles) -> Bundles:
     return [_jointly(eqn, bundles, set(range(len(bundles))))]
 
 
-@rule("dynamic_slice", "gather")
-def _looked_up(trace: Trace, eqn: Any, bundles: Bundles) -> Bundles:
+@rule("dynamic_slice")
+def _window(trace: Trace, eqn: Any, bundles: Bundles) -> Bundles:
     return [_jointly(eqn, bundles, {0})]
+
+
+@rule("gather")
+def _gather(trace: Trace, eqn: Any, bundles: Bundles) -> Bundles:
+    """What stands in for entries outside has no derivatives."""
+    x, index = (b[()] for b in bundles)
+    inside = eqn.params | {"fill_value": 0}
+    streams = {
+        key: eqn.primitive.bind(stream, index, **inside)
+        for key, stream in bundles[0].items()
+    }
+    return [streams | {(): bind(eqn, x, index)[0]}]
 
 
 @rule("dynamic_update_slice", "pad")

@@ -86,6 +86,26 @@ class Space:
                 found[key] = functools.reduce(jnp.add, terms)
         return found
 
+    def divide(self, a: Bundle, b: Bundle) -> Bundle:
+        """Returns the bundle of `a / b`, from `a = (a / b) b` by Leibniz.
+
+        Args:
+            a: Numerator.
+            b: Denominator.
+
+        Returns:
+            The bundle of the quotient.
+        """
+        found: Bundle = {(): a[()] / b[()]}
+        for key in self.keys:
+            rule = [(n, k, l) for n, k, l in product(key, self.directions) if l]
+            terms = [_scaled(-1, t) for t in self._terms(rule, found, b)]
+            if key in a:
+                terms.append(a[key])
+            if terms:
+                found[key] = functools.reduce(jnp.add, terms) / b[()]
+        return found
+
     def compose(self, tower: Sequence[Any], u: Bundle) -> Bundle:
         """Returns the bundle of f(u) for an elementwise f, by Faa di Bruno.
 

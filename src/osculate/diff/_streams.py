@@ -50,10 +50,14 @@ def traced(
     directions: Directions | None,
 ) -> tuple[Streams, Trace]:
     """Returns the wanted derivatives at x, and what the run met on its way."""
-    count = x.size if directions is None else len(directions)
+    x = jnp.asarray(x)
+    _refuse(x, directions)
+    seeds = jnp.eye(x.size, dtype=x.dtype)
+    if directions is not None:
+        seeds = jnp.asarray(directions, x.dtype)
+    count = len(seeds)
     space = Space(wanted, count)
     closed, shape = jax.make_jaxpr(u, return_shape=True)(x)
-    seeds = jnp.eye(count, dtype=x.dtype) if directions is None else directions
     first: Bundle = {(): x}
     first |= {(i,): seeds[i] for i in range(count) if (i,) in space.keys}
     trace = Trace(space)
@@ -64,6 +68,20 @@ def traced(
         for out, leaf in zip(outs, leaves, strict=True)
     ]
     return {key: jax.tree.unflatten(tree, of(key)) for key in [(), *wanted]}, trace
+
+
+def _refuse(x: Array, directions: Array | None) -> None:
+    """Checks that x is a point, and that directions have its coordinates."""
+    if x.ndim != 1 or not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(
+            f"`diff`: a point of shape {x.shape} and type {x.dtype}; expected real "
+            "numbers of shape (D,). Use jax.vmap for many points."
+        )
+    if directions is not None and jnp.shape(directions)[1:] != x.shape:
+        raise ValueError(
+            f"`diff`: a direction of shape {jnp.shape(directions)[1:]} at a point of "
+            f"shape {x.shape}; expected the same."
+        )
 
 
 def _dense(stream: Array | None, like: Any) -> Array:

@@ -133,8 +133,8 @@ def elementwise_derivative(f: Field, order: int = 1) -> Field:
         ValueError: When called, if an entry of f depends on another entry of x.
 
     Example:
-        >>> elementwise_derivative(jnp.sin, 2)(jnp.zeros(3))
-        Array([0., 0., 0.], dtype=float32)
+        >>> elementwise_derivative(jnp.sin)(jnp.zeros(3))
+        Array([1., 1., 1.], dtype=float32)
     """
     if order < 1:
         raise ValueError(

@@ -107,14 +107,15 @@ def _log1p(x: Array, order: int) -> Values:
 
 
 def _root(f: Callable[[Array], Array], p: float) -> Tower:
-    """Returns the tower of x^p, whose derivatives are multiples of x^p / x^n."""
+    """Returns the tower of x^p for 1/p an integer: x^(p-1) is a power of x^p."""
 
     def tower(x: Array, order: int) -> Values:
-        y, factor, found = f(x), 1.0, []
-        for n in range(order + 1):
-            found.append(_scaled(factor, y))
+        y, factor = f(x), p
+        found, power = [y], lax.integer_pow(y, round((p - 1) / p))
+        for n in range(1, order + 1):
+            found.append(_scaled(factor, power))
             factor *= p - n
-            y = y / x if n < order else y
+            power = power / x
         return found
 
     return tower
@@ -147,7 +148,8 @@ def _erfc(x: Array, order: int) -> Values:
 
 
 def _abs(x: Array, order: int) -> Values:
-    return [jnp.abs(x), jnp.sign(x), *[None] * (order - 1)][: order + 1]
+    slope = jnp.where(x >= 0, jnp.ones_like(x), -jnp.ones_like(x))
+    return [jnp.abs(x), slope, *[None] * (order - 1)][: order + 1]
 
 
 def _nested(f: Callable[[Array], Array], x: Array, order: int) -> Values:

@@ -235,10 +235,14 @@ def log_determinant(f: Field) -> Callable[[Float[Array, " D"]], Float[Array, ""]
 
 def _summed(u: Field, key: Key, over: Sequence[int] | None) -> Field:
     def at(x: Float[Array, " D"]):
-        directions = (
-            None if over is None else jnp.eye(x.size, dtype=x.dtype)[np.array(over)]
-        )
-        return streams(u, [key], directions)(x)[key]
+        chosen = range(x.size) if over is None else over
+        if wrong := [i for i in chosen if not 0 <= i < x.size]:
+            raise ValueError(
+                f"`diff`: over={list(chosen)} at a point of {x.size} coordinates; "
+                f"there is no coordinate {wrong[0]}."
+            )
+        seeds = np.eye(x.size)[np.asarray(chosen, int)]
+        return streams(u, [key], jnp.asarray(seeds, x.dtype))(x)[key]
 
     return at
 
