@@ -113,8 +113,8 @@ def curl(f: Field) -> Field:
         ValueError: When called, if f is of other dimensions.
 
     Example:
-        >>> curl(lambda x: jnp.stack([-x[1], x[0], 0 * x[2]]))(jnp.ones(3))
-        Array([0., 0., 2.], dtype=float32)
+        >>> curl(lambda x: jnp.stack([x[2], x[0], x[1]]))(jnp.ones(3))
+        Array([1., 1., 1.], dtype=float32)
     """
 
     def at(x: Float[Array, " D"]) -> Array:
