@@ -152,7 +152,7 @@ def test_explain():
     assert "fallbacks  none" in text
     u = lambda x: jnp.sort(x)[0] * jnp.maximum(x[0], 0.0)
     with pytest.warns(diff.KinkWarning):
-        ranked = diff.explain(u, "laplacian", "a b")
+        ranked = diff.explain(u, "lap_u", "a b")
     assert ranked.fallbacks == {"sort": 1}
     assert ranked.kinks == ("max",)
     with pytest.raises(ValueError, match="'u_z' is not known"):

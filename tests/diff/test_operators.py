@@ -274,23 +274,36 @@ def test_both_branches_of_the_jacobian(size, key):
     np.testing.assert_allclose(diff.jacobian(u)(x), expected, rtol=1e-13)
 
 
-def test_the_jacobian_takes_the_cheaper_way():
-    """A one-way rule shows which way was gone: reverse mode cannot pass it."""
+@pytest.mark.parametrize("shape", [(2, 30), (30, 2)])
+def test_the_jacobian_takes_the_cheaper_way(shape, key):
+    A, B = jr.normal(key, (6, shape[1])), jr.normal(key, (shape[0], 6))
+    f, x = lambda x: B @ jnp.tanh(A @ x), jnp.ones(shape[1])
+    ways = [diff.cost(way(f), x).products for way in (jax.jacfwd, jax.jacrev)]
+    assert diff.cost(diff.jacobian(f), x).products == min(ways) < max(ways)
 
-    @jax.custom_jvp
-    def forwards_only(x):
-        return 1.0 * x
 
-    @forwards_only.defjvp
-    def _(x, v):
-        # No while loop can be transposed.
-        once = lambda c: (c[0] + 1, 1.0 * c[1])
-        return x[0], jax.lax.while_loop(lambda c: c[0] < 1, once, (0, v[0]))[1]
+def test_what_cannot_be_reversed_goes_forward():
+    def u(x):
+        grown = lambda c: (c[0] + 1, jnp.sin(c[1]) * 2.0)
+        return jnp.sum(jax.lax.while_loop(lambda c: c[0] < 3, grown, (0, x))[1])
 
-    few = lambda x: forwards_only(x)[:2]
-    assert diff.jacobian(few)(jnp.ones(4)).shape == (2, 4)
-    with pytest.raises(ValueError, match="Reverse-mode"):
-        diff.jacobian(few)(jnp.ones(5))
+    x = jnp.linspace(0.1, 0.9, 9)
+    slopes = jax.jacfwd(u)(x)
+    np.testing.assert_allclose(diff.gradient(u)(x), slopes, rtol=1e-13)
+    np.testing.assert_allclose(diff.jacobian(u)(x), slopes, rtol=1e-13)
+    np.testing.assert_allclose(diff.jet(u, 2)(x)[1], slopes, rtol=1e-13)
+
+
+def test_what_cannot_go_forward_is_reversed():
+    @jax.custom_vjp
+    def u(x):
+        return jnp.sum(x**2)
+
+    u.defvjp(lambda x: (u(x), x), lambda x, t: (2 * t * x,))
+    found = diff.partials(u, "u u_a u_b", over="a b")(jnp.array([3.0, 4.0]))
+    assert found == (25.0, 6.0, 8.0)
+    with pytest.raises(ValueError, match="custom reverse rule"):
+        diff.laplacian(u)(jnp.ones(2))
 
 
 def test_dictionaries_of_fields():

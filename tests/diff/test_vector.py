@@ -184,9 +184,15 @@ def test_a_relu_network_is_a_product_of_masked_weights():
 @pytest.mark.parametrize(
     ("operator", "message"),
     [
-        (diff.divergence(lambda x: x[:2]), r"`divergence`: f returns the shape \(2,\)"),
-        (diff.curl(lambda x: x[:2]), r"`curl`: f returns the shape \(2,\)"),
-        (diff.strain_rate(lambda x: x[0]), r"`strain_rate`: f returns the shape \(\)"),
+        (
+            diff.divergence(lambda x: x[:2]),
+            r"`divergence`: a field of shape \(2,\) in 3",
+        ),
+        (diff.curl(lambda x: x[:2]), r"`curl`: a field of shape \(2,\) in 3"),
+        (
+            diff.strain_rate(lambda x: x[0]),
+            r"`strain_rate`: a field of shape \(\) in 3",
+        ),
         (
             diff.material_derivative(lambda x: x[0], lambda x: x),
             r"`material_derivative`: a velocity of shape \(3,\); expected \(2,\)",
@@ -199,7 +205,7 @@ def test_fields_of_another_shape(operator, message):
 
 
 def test_curl_in_four_dimensions():
-    with pytest.raises(ValueError, match="a point of 4 coordinates; expected 2 or 3"):
+    with pytest.raises(ValueError, match="`curl`: 4 coordinates; expected 2 or 3"):
         diff.curl(lambda x: x)(jnp.ones(4))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
@@ -90,15 +90,35 @@ def count_parameters(model: PyTree[Any]) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(theta))
 
 
-def cost_of(jaxpr: Any) -> Cost:
-    """Returns the cost of a trace, without the equations that nothing needs."""
+def cost_of(jaxpr: Any, moving: Collection[Any] | None = None) -> Cost:
+    """Returns the cost of a trace, without the equations that nothing needs.
+
+    Args:
+        jaxpr: The trace.
+        moving: Arguments: what does not depend on them is left out.
+
+    Returns:
+        The count.
+    """
+    equations = jaxpr.eqns if moving is None else _depending(jaxpr, moving)
     needed = {v for v in jaxpr.outvars if not isinstance(v, core.Literal)}
     costs = []
-    for eqn in reversed(jaxpr.eqns):
+    for eqn in reversed(equations):
         if not needed.isdisjoint(eqn.outvars):
             needed.update(v for v in eqn.invars if not isinstance(v, core.Literal))
             costs.append(_equation(eqn))
     return _sum(costs)
+
+
+def _depending(jaxpr: Any, moving: Collection[Any]) -> list[Any]:
+    """Returns the equations that depend on these variables."""
+    known, found = set(moving), []
+    for eqn in jaxpr.eqns:
+        operands = (v for v in eqn.invars if not isinstance(v, core.Literal))
+        if not known.isdisjoint(operands):
+            known.update(eqn.outvars)
+            found.append(eqn)
+    return found
 
 
 def _equation(eqn: Any) -> Cost:

@@ -1,35 +1,36 @@
 """What a request for derivatives takes, before anything is computed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend import core
-from jaxtyping import Array, Float
 
+from ._choose import Note, noted
 from ._count import Cost, cost, cost_of
-from ._interpret import Trace
 from ._keys import LAPLACE, Key
-from ._notation import names, read
-from ._streams import traced
+from ._notation import names, partial_name
+from ._partials import partials
 from ._types import Field
-
-OPERATORS: dict[str, Key] = {"laplacian": (LAPLACE,), "biharmonic": (LAPLACE, LAPLACE)}
 
 
 class Plan(NamedTuple):
     """How derivatives are computed.
 
     Attributes:
+        mode: `forward`, `reverse` or `forward over reverse`.
         streams: Names of what travels through the function together.
         forward: Cost of the function itself, at one point.
-        derivative: Cost of the value and the derivatives, at one point.
+        derivative: Cost of the value and the derivatives, at one point; what does not
+            depend on the point is shared by all and left out.
         bytes: Most memory alive at once at one point, without fusion.
         fallbacks: How often nested differentiation stood in, by primitive.
         kinks: Functions on the way whose second derivative was taken as 0.
     """
 
+    mode: str
     streams: tuple[str, ...]
     forward: Cost
     derivative: Cost
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
         fallbacks = ", ".join(f"{n} x {name}" for name, n in self.fallbacks.items())
         return "\n".join(
             [
+                f"mode       {self.mode}",
                 f"streams    {len(self.streams)}: {', '.join(self.streams)}",
                 f"forward    {self.forward.flops:,} FLOPs at a point, "
                 f"{self.forward.products:,} products",
@@ -62,15 +64,17 @@ def explain(
     *,
     dtype: Any = float,
     fields: str | Sequence[str] = "u",
+    time: str | Sequence[str] = (),
 ) -> Plan:
     """Returns how a set of derivatives would be computed; print it.
 
     Args:
         u: A function of one point.
-        wanted: Names as for `partials`, `laplacian` or `biharmonic`.
+        wanted: Names as for `partials`.
         over: The coordinates, in their order.
         dtype: Of the point.
-        fields: The fields, for names.
+        fields: The names of the fields.
+        time: The coordinates that are not space.
 
     Returns:
         The plan.
@@ -82,37 +86,34 @@ def explain(
         >>> print(explain(lambda x: jnp.sin(x[0]) * x[1], "u_x u_xx", "x y").streams)
         ('u', 'u_x', 'u_xx')
     """
-    over = names(over)
-    keys = [
-        OPERATORS.get(name) or read(name, fields=names(fields), over=over).key
-        for name in names(wanted)
-    ]
-    x = jax.ShapeDtypeStruct((len(over),), jnp.result_type(dtype))
-    met: list[Trace] = []
-
-    def derivatives(x: Float[Array, " D"]) -> list[Any]:
-        found, trace = traced(u, x, keys, None)
-        met.append(trace)
-        return list(found.values())
-
-    jaxpr = jax.make_jaxpr(derivatives)(x).jaxpr
-    trace = met[0]
+    x = jax.ShapeDtypeStruct((len(names(over)),), jnp.result_type(dtype))
+    derivatives = partials(u, wanted, over, fields=fields, time=time)
+    with noted() as notes:
+        jaxpr = jax.make_jaxpr(derivatives)(x).jaxpr
+    # Where u differentiates something itself, its notes come first.
+    *_, plan = notes
+    fallbacks = sum((Counter(each.fallbacks) for each in notes), Counter[str]())
     return Plan(
-        streams=tuple(_title(key, over) for key in ((), *trace.space.keys)),
+        mode=plan.mode,
+        streams=tuple(_title(key, _labels(plan, over)) for key in plan.keys),
         forward=cost(u, x),
-        derivative=cost_of(jaxpr),
+        derivative=cost_of(jaxpr, jaxpr.invars),
         bytes=_alive(jaxpr),
-        fallbacks=trace.fallbacks,
-        kinks=tuple(sorted(trace.kinks)),
+        fallbacks=dict(fallbacks),
+        kinks=tuple(sorted({kink for each in notes for kink in each.kinks})),
     )
 
 
-def _title(key: Key, over: Sequence[str]) -> str:
+def _labels(plan: Note, over: Any) -> list[str]:
+    """Returns the names of the directions: of coordinates, or numbers where merged."""
+    directions = sorted({i for key in plan.keys for i in key if i != LAPLACE})
+    return [str(i) for i in directions] if plan.merged else list(names(over))
+
+
+def _title(key: Key, labels: Sequence[str]) -> str:
     """Returns `u`, `u_xx`, `Δu`, `Δu_x`."""
-    head = "Δ" * key.count(LAPLACE) + "u"
-    below = [over[i] for i in key if i != LAPLACE]
-    joint = "" if all(len(name) == 1 for name in over) else "_"
-    return f"{head}_{joint.join(below)}" if below else head
+    below = [labels[i] for i in key if i != LAPLACE]
+    return "Δ" * key.count(LAPLACE) + partial_name("u", below, over=labels)
 
 
 def _alive(jaxpr: Any) -> int:

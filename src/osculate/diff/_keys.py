@@ -1,14 +1,14 @@
 """Names of derivatives, and the algebra of what they are made of.
 
 A key is the sorted tuple of the operators applied: a direction `i >= 0`, or `LAPLACE`
-for the sum over all directions of the second derivative. `()` is the value itself,
+for the sum of second derivatives over the `summed` directions. `()` is the value,
 `(0, 1, 1)` is d^3/dx0 dx1^2, `(LAPLACE, LAPLACE)` the biharmonic operator.
 """
 
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 Key = tuple[int, ...]
 LAPLACE = -1
@@ -24,13 +24,13 @@ def extended(key: Key, operator: int) -> Key:
     return tuple(sorted((*key, operator)))
 
 
-def all_keys(directions: int, order: int) -> list[Key]:
+def all_keys(directions: Sequence[int], order: int) -> list[Key]:
     """Returns every partial derivative of one order."""
-    return list(itertools.combinations_with_replacement(range(directions), order))
+    return list(itertools.combinations_with_replacement(directions, order))
 
 
 @functools.cache
-def product(key: Key, directions: int) -> tuple[tuple[int, Key, Key], ...]:
+def product(key: Key, summed: tuple[int, ...]) -> tuple[tuple[int, Key, Key], ...]:
     """Returns Leibniz's rule: `D_key (a b) = sum n * D_k a * D_l b` as `(n, k, l)`."""
     terms: Counter[tuple[Key, Key]] = Counter({((), ()): 1})
     for operator in key:
@@ -38,34 +38,34 @@ def product(key: Key, directions: int) -> tuple[tuple[int, Key, Key], ...]:
         for (a, b), n in terms.items():
             grown[extended(a, operator), b] += n
             grown[a, extended(b, operator)] += n
-            for i in range(directions) if operator == LAPLACE else ():
+            for i in summed if operator == LAPLACE else ():
                 grown[extended(a, i), extended(b, i)] += 2 * n
         terms = grown
     return tuple((n, a, b) for (a, b), n in terms.items())
 
 
 @functools.cache
-def square(key: Key, directions: int) -> tuple[tuple[int, Key, Key], ...]:
+def square(key: Key, summed: tuple[int, ...]) -> tuple[tuple[int, Key, Key], ...]:
     """Returns Leibniz's rule of `a * a`, equal terms joined."""
     terms: Counter[tuple[Key, Key]] = Counter()
-    for n, a, b in product(key, directions):
+    for n, a, b in product(key, summed):
         terms[min(a, b), max(a, b)] += n
     return tuple((n, a, b) for (a, b), n in terms.items())
 
 
 @functools.cache
-def slope(key: Key, directions: int) -> tuple[tuple[int, Key, Key], ...]:
+def slope(key: Key, summed: tuple[int, ...]) -> tuple[tuple[int, Key, Key], ...]:
     """Returns `D_key y = sum n * D_k g * D_l u` where `dy = g du`, as `(n, k, l)`."""
     operator = key[-1]
-    inner = product(key[:-1], directions)
+    inner = product(key[:-1], summed)
     terms = [(n, a, extended(b, operator)) for n, a, b in inner]
-    for i in range(directions) if operator == LAPLACE else ():
+    for i in summed if operator == LAPLACE else ():
         terms += [(n, extended(a, i), extended(b, i)) for n, a, b in inner]
     return tuple(terms)
 
 
 @functools.cache
-def chain(key: Key, directions: int) -> tuple[tuple[int, tuple[Key, ...]], ...]:
+def chain(key: Key, summed: tuple[int, ...]) -> tuple[tuple[int, tuple[Key, ...]], ...]:
     """Returns Faa di Bruno's formula for `D_key f(u)` as terms `(n, keys)`.
 
     A term stands for `n * f^(m)(u) [D_k u for k in keys]` with m the number of keys.
@@ -75,18 +75,18 @@ def chain(key: Key, directions: int) -> tuple[tuple[int, tuple[Key, ...]], ...]:
         grown: Counter[tuple[Key, ...]] = Counter()
         for factors, n in terms.items():
             rule = _laplacian if operator == LAPLACE else _derivative
-            for found, m in rule(factors, operator, directions):
+            for found, m in rule(factors, operator, summed):
                 grown[found] += n * m
         terms = grown
     return tuple((n, factors) for factors, n in terms.items())
 
 
-def closure(wanted: Collection[Key], directions: int) -> tuple[Key, ...]:
+def closure(wanted: Collection[Key], summed: tuple[int, ...]) -> tuple[Key, ...]:
     """Returns the keys that compositions and products of these need, low orders first.
 
     Args:
         wanted: Keys of the derivatives.
-        directions: Number of directions, over which `LAPLACE` sums.
+        summed: Directions over which `LAPLACE` sums.
 
     Returns:
         All keys, `()` first.
@@ -97,12 +97,12 @@ def closure(wanted: Collection[Key], directions: int) -> tuple[Key, ...]:
         key = todo.pop()
         if key not in found:
             found.add(key)
-            todo += [k for _, factors in chain(key, directions) for k in factors]
+            todo += [k for _, factors in chain(key, summed) for k in factors]
     return tuple(sorted(found, key=lambda key: (order_of(key), key)))
 
 
 def _derivative(
-    factors: tuple[Key, ...], i: int, directions: int
+    factors: tuple[Key, ...], i: int, summed: tuple[int, ...]
 ) -> Iterator[tuple[tuple[Key, ...], int]]:
     """Yields d_i of `f^(m) prod D_k u`."""
     yield _sorted(factors, (i,)), 1
@@ -111,13 +111,13 @@ def _derivative(
 
 
 def _laplacian(
-    factors: tuple[Key, ...], operator: int, directions: int
+    factors: tuple[Key, ...], operator: int, summed: tuple[int, ...]
 ) -> Iterator[tuple[tuple[Key, ...], int]]:
     """Yields sum_i d_i d_i of `f^(m) prod D_k u`, sums over second derivatives kept."""
     yield _sorted(factors, (LAPLACE,)), 1
     for s, key in enumerate(factors):
         yield _sorted(_without(factors, s), extended(key, LAPLACE)), 1
-    for i in range(directions):
+    for i in summed:
         yield _sorted(factors, (i,), (i,)), 1
         for s, key in enumerate(factors):
             yield _sorted(_without(factors, s), extended(key, i), (i,)), 2

@@ -51,36 +51,6 @@ def readings(name: str, *, fields: Sequence[str], over: Sequence[str]) -> list[P
     return []
 
 
-def read(name: str, *, fields: Sequence[str], over: Sequence[str]) -> Partial:
-    """Reads one name of a field or of a partial derivative.
-
-    Args:
-        name: `"u"`, `"u_x"`, `"u_tx"`, `"lift_alpha_mach"`.
-        fields: The fields that exist.
-        over: The coordinates, in the order they have in a point.
-
-    Returns:
-        The field and its multi-index.
-
-    Raises:
-        ValueError: If the name has no reading, or more than one.
-    """
-    found = readings(name, fields=fields, over=over)
-    if len(found) > 1:
-        both = " or ".join(_fraction(p, over) for p in found)
-        raise ValueError(
-            f"`partials`: {name!r} can be read in more than one way: as {both}. "
-            "Rename a coordinate."
-        )
-    if not found:
-        raise ValueError(
-            f"`partials`: {name!r} is not known; fields are {list(fields)}, "
-            f"coordinates {list(over)}. Write FIELD_COORDINATES, for instance "
-            f"{'_'.join([*fields[:1], *over[:1]])!r}."
-        )
-    return found[0]
-
-
 def partial_name(field: str, below: Sequence[str], *, over: Sequence[str]) -> str:
     """Writes a partial derivative as it is printed.
 
@@ -94,6 +64,21 @@ def partial_name(field: str, below: Sequence[str], *, over: Sequence[str]) -> st
     """
     joint = "" if all(len(coordinate) == 1 for coordinate in over) else "_"
     return f"{field}_{joint.join(below)}" if below else field
+
+
+def fraction(p: Partial, over: Sequence[str]) -> str:
+    """Writes a partial derivative at full length.
+
+    Args:
+        p: The derivative.
+        over: All coordinates.
+
+    Returns:
+        `"d2 u / da db"`.
+    """
+    power = lambda n: "" if n == 1 else str(n)
+    below = [f"d{c}{power(n)}" for c, n in zip(over, p.orders, strict=True) if n]
+    return f"d{power(sum(p.orders))} {p.field} / {' '.join(below)}"
 
 
 def _spellings(tail: str, over: Sequence[str]) -> list[tuple[int, ...]]:
@@ -112,10 +97,3 @@ def _spellings(tail: str, over: Sequence[str]) -> list[tuple[int, ...]]:
 def _rests(text: str) -> list[str]:
     """What may follow a coordinate: the rest, and the rest behind an underscore."""
     return [text, text[1:]] if text[:1] == "_" and text[1:] else [text]
-
-
-def _fraction(p: Partial, over: Sequence[str]) -> str:
-    """Returns `d2 u / da db`."""
-    power = lambda n: "" if n == 1 else str(n)
-    below = [f"d{c}{power(n)}" for c, n in zip(over, p.orders, strict=True) if n]
-    return f"d{power(sum(p.orders))} {p.field} / {' '.join(below)}"

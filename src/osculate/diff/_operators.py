@@ -1,6 +1,5 @@
 """Derivatives as functions: each operator takes a field and returns a field."""
 
-import itertools
 import math
 from collections.abc import Callable
 
@@ -8,20 +7,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._assemble import tensor_of
+from ._choose import cheapest
 from ._keys import all_keys
-from ._streams import Streams, streams
+from ._streams import MOST_STREAMS, streams
 from ._types import Field
-
-# Derivatives up to which each has an array of its own: more of them make compilation,
-# not the run, what a user waits for.
-MOST_STREAMS = 20
 
 
 def gradient(u: Field) -> Field:
     """Returns x -> ∇u(x), for a scalar u or a dictionary of scalars.
 
-    Cost: one reverse pass for a scalar, one forward pass per coordinate for a
-    dictionary.
+    Cost: the cheaper of one reverse pass and one forward pass per coordinate; forward
+    for a dictionary, and where a `while` loop cannot be reversed.
 
     Args:
         u: `(D,) -> ()`, or `(D,) -> {name: ()}`.
@@ -45,7 +42,9 @@ def gradient(u: Field) -> Field:
                 f"`gradient`: u returns an array of shape {wide.pop()}; expected a "
                 "scalar. Use `jacobian`, or return one component."
             )
-        return jax.jacfwd(u)(x) if isinstance(shapes, dict) else jax.grad(u)(x)
+        if isinstance(shapes, dict):
+            return jax.jacfwd(u)(x)
+        return cheapest({"reverse": jax.grad(u), "forward": jax.jacfwd(u)}, x)
 
     return at
 
@@ -53,7 +52,7 @@ def gradient(u: Field) -> Field:
 def jacobian(u: Field) -> Field:
     """Returns x -> J(x), rows outputs and columns coordinates.
 
-    Cost: one forward pass carrying D tangents, or M reverse passes where M < D / 2.
+    Cost: the cheaper of one forward pass carrying D tangents and M reverse passes.
 
     Args:
         u: `(D,) -> (M,)`, any other shape, or a dictionary of arrays.
@@ -67,9 +66,7 @@ def jacobian(u: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]):
-        shapes = jax.tree.leaves(jax.eval_shape(u, x))
-        few_outputs = 2 * sum(leaf.size for leaf in shapes) < x.size
-        return (jax.jacrev if few_outputs else jax.jacfwd)(u)(x)
+        return cheapest({"forward": jax.jacfwd(u), "reverse": jax.jacrev(u)}, x)
 
     return at
 
@@ -77,8 +74,8 @@ def jacobian(u: Field) -> Field:
 def hessian(u: Field) -> Field:
     """Returns x -> H(x), the second derivatives of each output.
 
-    Cost: one pass with 1 + D + D(D+1)/2 streams; forward over forward, D^2 tangents,
-    where D is large.
+    Cost: the cheaper of one pass with 1 + D + D(D+1)/2 streams and, for a scalar,
+    forward over reverse, D + 1 times two passes.
 
     Args:
         u: `(D,) -> ()`, `(D,) -> (M,)`, or a dictionary of these.
@@ -94,12 +91,12 @@ def hessian(u: Field) -> Field:
 
     def at(x: Float[Array, " D"]):
         if _too_many(x.size, 2):
-            return jax.jacfwd(jax.jacfwd(u))(x)
-        found = streams(u, all_keys(x.size, 2))(x)
+            return _stacked_jet(u, 2)(x)[2]
+        found = streams(u, all_keys(range(x.size), 2))(x)
         leaves, tree = jax.tree.flatten(found[()])
         fields = {key: tree.flatten_up_to(y) for key, y in found.items()}
         tensors = [
-            _tensor({key: f[n] for key, f in fields.items()}, 2, x.size)
+            tensor_of({key: f[n] for key, f in fields.items()}, 2, range(x.size))
             for n in range(len(leaves))
         ]
         return jax.tree.unflatten(tree, tensors)
@@ -137,9 +134,9 @@ def jet(u: Field, order: int) -> Callable[[Float[Array, " D"]], tuple]:
     def at(x: Float[Array, " D"]) -> tuple:
         if _too_many(x.size, order):
             return _stacked_jet(u, order)(x)
-        keys = [k for n in range(order + 1) for k in all_keys(x.size, n)]
+        keys = [k for n in range(order + 1) for k in all_keys(range(x.size), n)]
         found = streams(u, keys)(x)
-        return tuple(_tensor(found, n, x.size) for n in range(order + 1))
+        return tuple(tensor_of(found, n, range(x.size)) for n in range(order + 1))
 
     return at
 
@@ -162,13 +159,6 @@ def _array_valued(u: Field) -> Field:
     return at
 
 
-def _tensor(found: Streams, order: int, size: int) -> Array:
-    """Assembles the tensor of one order from its distinct entries."""
-    every = itertools.product(range(size), repeat=order)
-    entries = jnp.stack([found[tuple(sorted(key))] for key in every], axis=-1)
-    return entries.reshape(found[()].shape + (size,) * order)
-
-
 def _stacked_jet(u: Field, order: int) -> Callable:
     """The jet in many coordinates: one array per order, whatever the compile time."""
     lower = lambda x: (u(x),)
@@ -185,9 +175,9 @@ def _one_order_more(lower: Callable) -> Callable:
         return tensors[-1], tensors
 
     def higher(x):
-        few_outputs = 2 * jax.eval_shape(lower, x)[-1].size < x.size
-        derive = jax.jacrev if few_outputs else jax.jacfwd
-        top, tensors = derive(last_and_all, has_aux=True)(x)
+        ways = {"forward": jax.jacfwd, "reverse": jax.jacrev}
+        derive = lambda mode: ways[mode](last_and_all, has_aux=True)
+        top, tensors = cheapest({mode: derive(mode) for mode in ways}, x)
         return (*tensors, top)
 
     return higher

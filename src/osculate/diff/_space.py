@@ -27,33 +27,31 @@ class Space:
     """The keys that a request needs, and the arithmetic of their bundles.
 
     Attributes:
-        directions: Number of directions.
+        summed: Directions over which `LAPLACE` sums.
         keys: The keys carried beside the value, low orders first.
         order: Highest order among them.
     """
 
-    def __init__(self, wanted: Collection[Key], directions: int):
+    def __init__(self, wanted: Collection[Key], summed: tuple[int, ...]):
         """Closes the request.
 
         Args:
             wanted: Keys asked for.
-            directions: Number of directions.
+            summed: Directions over which `LAPLACE` sums.
         """
-        self.directions = directions
-        keys = closure(wanted, directions)
+        self.summed = summed
+        keys = closure(wanted, summed)
         # Where all second derivatives travel, their sum needs no stream of its own.
-        self._summed = (LAPLACE,) in keys and all(
-            (i, i) in keys for i in range(directions)
-        )
+        self._spelled = (LAPLACE,) in keys and all((i, i) in keys for i in summed)
         self.keys = tuple(
-            k for k in keys if k and not (self._summed and k == (LAPLACE,))
+            k for k in keys if k and not (self._spelled and k == (LAPLACE,))
         )
         self.order = max(map(order_of, self.keys), default=0)
 
     def get(self, bundle: Bundle, key: Key) -> Array | None:
         """Returns one derivative, None where it is 0."""
-        if self._summed and key == (LAPLACE,):
-            squares = [(i, i) for i in range(self.directions) if (i, i) in bundle]
+        if self._spelled and key == (LAPLACE,):
+            squares = [(i, i) for i in self.summed if (i, i) in bundle]
             known = [bundle[key] for key in squares]
             return functools.reduce(jnp.add, known) if known else None
         return bundle.get(key)
@@ -78,7 +76,7 @@ class Space:
         found: Bundle = {(): times(a[()], b[()])}
         for key in self.keys:
             terms = []
-            for n, k, l in product(key, self.directions):
+            for n, k, l in product(key, self.summed):
                 x, y = self.get(a, k), self.get(b, l)
                 if x is not None and y is not None:
                     terms.append(_scaled(n, times(x, y)))
@@ -98,7 +96,7 @@ class Space:
         """
         found: Bundle = {(): a[()] / b[()]}
         for key in self.keys:
-            rule = [(n, k, l) for n, k, l in product(key, self.directions) if l]
+            rule = [(n, k, l) for n, k, l in product(key, self.summed) if l]
             terms = [_scaled(-1, t) for t in self._terms(rule, found, b)]
             if key in a:
                 terms.append(a[key])
@@ -119,7 +117,7 @@ class Space:
         found: Bundle = {(): jnp.asarray(tower[0])}
         for key in self.keys:
             inner: dict[int, list[Any]] = {}
-            for n, factors in chain(key, self.directions):
+            for n, factors in chain(key, self.summed):
                 streams = [s for k in factors if (s := self.get(u, k)) is not None]
                 if tower[len(factors)] is not None and len(streams) == len(factors):
                     term = _scaled(n, functools.reduce(jnp.multiply, streams))
@@ -154,7 +152,7 @@ class Space:
 
         def rate_of(key: Key) -> Array | None:
             if key not in rates:
-                squares = self._terms(square(key, self.directions), found, found)
+                squares = self._terms(square(key, self.summed), found, found)
                 parts = [_scaled(quadratic, t) for t in squares if quadratic]
                 own = self.get(found, key)
                 parts += [_scaled(linear, own)] if linear and own is not None else []
@@ -166,7 +164,7 @@ class Space:
         for key in self.keys:
             terms = [
                 _scaled(n, g * v)
-                for n, a, b in slope(key, self.directions)
+                for n, a, b in slope(key, self.summed)
                 if (v := self.get(u, b)) is not None and (g := rate_of(a)) is not None
             ]
             if terms:
@@ -204,7 +202,7 @@ class Space:
         at = [values[i] for i in moving]
         found: list[Bundle] = [{(): out} for out in g(*at)]
         for key in self.keys:
-            for n, factors in chain(key, self.directions):
+            for n, factors in chain(key, self.summed):
                 along = [[self.get(args[i], k) for i in moving] for k in factors]
                 if any(all(v is None for v in v_) for v_ in along):
                     continue

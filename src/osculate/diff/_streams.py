@@ -1,29 +1,32 @@
-"""Many derivatives of a function in one pass, each in an array of its own.
-
-The function is traced once. Its equations are then run on bundles: the value and every
-derivative that the request needs, each an array of the value's shape. Arrays of their
-own, not stacked ones, are what XLA fuses well (`benchmarks/diff`).
-"""
+"""Any set of derivatives of a function, in the way that takes the fewest operations."""
 
 from collections.abc import Callable, Collection
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from . import _flow as _flow, _rules as _rules
-from ._interpret import Trace
-from ._keys import Key
-from ._space import Bundle, Space
-from ._types import Field
+from ._adjoint import adjoint, has_adjoint
+from ._choose import cheapest
+from ._forward import forward
+from ._keys import LAPLACE, Key
+from ._narrow import narrowed
+from ._types import Directions, Field, Streams
 
-Streams = dict[Key, Any]
-Directions = Float[Array, "n D"]
+# Derivatives up to which each has an array of its own: more of them make compilation,
+# not the run, what a user waits for.
+MOST_STREAMS = 20
+# Directions from which on a look at the first layer is worth its time.
+MANY = 5
 
 
 def streams(
-    u: Field, wanted: Collection[Key], directions: Directions | None = None
+    u: Field,
+    wanted: Collection[Key],
+    directions: Directions | None = None,
+    *,
+    summed: Collection[int] | None = None,
 ) -> Callable[[Float[Array, " D"]], Streams]:
     """Returns x -> the value and the wanted derivatives of u.
 
@@ -31,43 +34,49 @@ def streams(
         u: `(D,) -> (...)`, any pytree of arrays.
         wanted: Keys of the derivatives, see `_keys`.
         directions: Along which to differentiate, `(n, D)`; by default the coordinates.
+        summed: Directions over which `LAPLACE` sums; by default all.
 
     Returns:
         A function of one point to what u returns, by key; `()` is u itself.
     """
 
     def at(x: Float[Array, " D"]) -> Streams:
-        found, _ = traced(u, x, wanted, directions)
-        return found
+        x = jnp.asarray(x)
+        _refuse(x, directions)
+        seeds = jnp.eye(x.size) if directions is None else directions
+        seeds = jnp.asarray(seeds, x.dtype)
+        over = tuple(range(len(seeds)) if summed is None else summed)
+        if any(wanted) and all(set(key) <= {LAPLACE} for key in wanted):
+            return _sums(u, x, wanted, seeds[np.array(over, int)])
+        along = lambda y: forward(u, y, wanted, seeds, over)
+        ways = {"forward": along}
+        if directions is None and has_adjoint(u, x, wanted):
+            ways["reverse"] = lambda y: adjoint(u, y, wanted)
+        return cheapest(ways, x)
 
     return at
 
 
-def traced(
-    u: Field,
-    x: Float[Array, " D"],
-    wanted: Collection[Key],
-    directions: Directions | None,
-) -> tuple[Streams, Trace]:
-    """Returns the wanted derivatives at x, and what the run met on its way."""
-    x = jnp.asarray(x)
-    _refuse(x, directions)
-    seeds = jnp.eye(x.size, dtype=x.dtype)
-    if directions is not None:
-        seeds = jnp.asarray(directions, x.dtype)
-    count = len(seeds)
-    space = Space(wanted, count)
-    closed, shape = jax.make_jaxpr(u, return_shape=True)(x)
-    first: Bundle = {(): x}
-    first |= {(i,): seeds[i] for i in range(count) if (i,) in space.keys}
-    trace = Trace(space)
-    outs = trace.run(closed.jaxpr, closed.consts, [first])
-    leaves, tree = jax.tree.flatten(shape)
-    of = lambda key: [
-        _dense(space.get(out, key), leaf)
-        for out, leaf in zip(outs, leaves, strict=True)
-    ]
-    return {key: jax.tree.unflatten(tree, of(key)) for key in [(), *wanted]}, trace
+def _sums(
+    u: Field, x: Float[Array, " D"], wanted: Collection[Key], seeds: Directions
+) -> Streams:
+    """Sums of derivatives only: any other directions that span the same will do."""
+    mode, count = "", len(seeds)
+    if count >= MANY:
+        seeds = narrowed(u, x, seeds)
+    if len(seeds) < count:
+        mode = f", {len(seeds)} directions for {count}"
+    if len(seeds) <= MOST_STREAMS or set(wanted) - {(), (LAPLACE,)}:
+        return forward(u, x, wanted, seeds, tuple(range(len(seeds))), mode)
+    # Sums of second derivatives add up: groups of directions share the value.
+    groups = -(-len(seeds) // MOST_STREAMS)
+    each = -(-len(seeds) // groups)
+    padded = jnp.pad(seeds, ((0, groups * each - len(seeds)), (0, 0)))
+    mode += f", in {groups} groups of {each}"
+    part = lambda group: forward(u, x, wanted, group, tuple(range(each)), mode)
+    found = jax.vmap(part)(padded.reshape(groups, each, -1))
+    first, total = lambda a: a[0], lambda a: jnp.sum(a, axis=0)
+    return {key: jax.tree.map(total if key else first, y) for key, y in found.items()}
 
 
 def _refuse(x: Array, directions: Array | None) -> None:
@@ -82,7 +91,3 @@ def _refuse(x: Array, directions: Array | None) -> None:
             f"`diff`: a direction of shape {jnp.shape(directions)[1:]} at a point of "
             f"shape {x.shape}; expected the same."
         )
-
-
-def _dense(stream: Array | None, like: Any) -> Array:
-    return jnp.zeros(like.shape, like.dtype) if stream is None else stream

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ._assemble import curl_of, divergence_of, square_jacobian_of
 from ._keys import LAPLACE, Key
-from ._streams import Streams, streams
-from ._types import Field
+from ._streams import MOST_STREAMS, streams
+from ._types import Field, Streams
 
 
 def laplacian(u: Field, over: Sequence[int] | None = None) -> Field:
     """Returns x -> Δu(x), the sum of the second derivatives of every output.
 
-    Cost: one pass with D + 2 streams; the second derivatives travel as their sum.
+    Cost: one pass with D + 2 streams, the second derivatives travel as their sum; in
+    place of D the width of the first layer where that is smaller.
 
     Args:
         u: `(D,) -> (...)`: a scalar, a vector (the vector Laplacian, componentwise), or
@@ -67,6 +70,9 @@ def hessian_diagonal(u: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Array:
+        if x.size > MOST_STREAMS:
+            second = lambda e: streams(u, [(0, 0)], e[None])(x)[(0, 0)]
+            return jax.vmap(second, out_axes=-1)(jnp.eye(x.size, dtype=x.dtype))
         keys = [(i, i) for i in range(x.size)]
         found = streams(u, keys)(x)
         return jnp.stack([found[key] for key in keys], axis=-1)
@@ -94,8 +100,7 @@ def divergence(f: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Array:
-        found = _first(f, x, "divergence", (x.size,))
-        return jnp.sum(jnp.stack([found[(i,)][i] for i in range(x.size)]), axis=0)
+        return divergence_of(_first(f, x), range(x.size))
 
     return at
 
@@ -118,15 +123,7 @@ def curl(f: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Array:
-        if x.size not in (2, 3):
-            raise ValueError(
-                f"`curl`: a point of {x.size} coordinates; expected 2 or 3."
-            )
-        found = _first(f, x, "curl", (x.size,))
-        turn = lambda i, j: found[(i,)][j] - found[(j,)][i]
-        if x.size == 2:
-            return turn(0, 1)
-        return jnp.stack([turn(1, 2), turn(2, 0), turn(0, 1)])
+        return curl_of(_first(f, x), range(x.size))
 
     return at
 
@@ -150,8 +147,7 @@ def strain_rate(f: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Float[Array, "D D"]:
-        found = _first(f, x, "strain_rate", (x.size,))
-        J = jnp.stack([found[(i,)] for i in range(x.size)], axis=1)
+        J = square_jacobian_of(_first(f, x), range(x.size), "strain_rate")
         return (J + J.T) / 2
 
     return at
@@ -226,8 +222,7 @@ def log_determinant(f: Field) -> Callable[[Float[Array, " D"]], Float[Array, ""]
     """
 
     def at(x: Float[Array, " D"]) -> Float[Array, ""]:
-        found = _first(f, x, "log_determinant", (x.size,))
-        J = jnp.stack([found[(i,)] for i in range(x.size)], axis=1)
+        J = square_jacobian_of(_first(f, x), range(x.size), "log_determinant")
         return jnp.linalg.slogdet(J)[1]
 
     return at
@@ -247,14 +242,9 @@ def _summed(u: Field, key: Key, over: Sequence[int] | None) -> Field:
     return at
 
 
-def _first(
-    f: Field, x: Float[Array, " D"], name: str, shape: tuple[int, ...]
-) -> Streams:
-    """Returns all first derivatives of a field with so many components."""
-    found = streams(f, [(i,) for i in range(x.size)])(x)
-    if found[()].shape[:1] != shape:
-        raise ValueError(
-            f"`{name}`: f returns the shape {found[()].shape} at a point of {x.size} "
-            "coordinates; expected one component per coordinate."
-        )
-    return found
+def _first(f: Field, x: Float[Array, " D"]) -> Streams:
+    """Returns all first derivatives."""
+    if x.size <= MOST_STREAMS:
+        return streams(f, [(i,) for i in range(x.size)])(x)
+    J, value = jax.jacfwd(lambda y: (f(y),) * 2, has_aux=True)(x)
+    return {(): value} | {(i,): J[..., i] for i in range(x.size)}
