@@ -78,8 +78,11 @@ class MLP(eqx.Module):
         self.activation = activation
 
     def __call__(self, x: Float[Array, " D"]) -> Float[Array, " M"]:
-        """Returns the network's value at one point."""
+        """Returns the network's value at one point.
+
+        `x W^T` rather than `W x`: under `vmap` points are then rows in every layer.
+        """
         activate = ACTIVATIONS[self.activation]
         for W, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = activate(W @ x + b)
-        return self.weights[-1] @ x + self.biases[-1]
+            x = activate(x @ W.T + b)
+        return x @ self.weights[-1].T + self.biases[-1]
