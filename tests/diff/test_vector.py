@@ -212,3 +212,49 @@ def test_curl_in_four_dimensions():
 def test_a_negative_order():
     with pytest.raises(ValueError, match="`directional`: order is -1"):
         diff.directional(SCALAR, jnp.ones(3), -1)
+
+
+# --- change of volume -----------------------------------------------------------------
+
+L = jnp.tril(jr.normal(jr.key(3), (5, 5)))
+MAPS = {
+    "dense": lambda x: jnp.sin(L @ L.T @ x) + x,
+    "diagonal": lambda x: jnp.sinh(x) * 3.0,
+    "lower": lambda x: jnp.tanh(L @ x) + x,
+    "upper": lambda x: jnp.tanh(L.T @ x) + x,
+}
+
+
+@pytest.mark.parametrize("structure", MAPS)
+def test_log_determinants(structure):
+    f, x = MAPS[structure], jnp.linspace(-1.0, 1.0, 5)
+    exact = jnp.linalg.slogdet(jax.jacfwd(f)(x))[1]
+    for ours in (diff.log_determinant(f), diff.log_determinant(f, structure)):
+        close(jax.jit(ours)(x), exact)
+        numeric = diff.difference(lambda t, g=ours: g(x + t[0]))(jnp.zeros(1))
+        close(jax.grad(lambda t, g=ours: g(x + t))(0.0), numeric.value[0], 1e-7)
+
+
+@pytest.mark.spec("K7.2/b")
+def test_mass_is_conserved_under_a_change_of_variables():
+    """x = 3 z + 1 of a normal z: with the determinant the mass is 1, without it 3."""
+    backward = lambda x: (x - 1.0) / 3.0
+    normal = lambda z: jnp.sum(jnp.exp(-(z**2) / 2)) / jnp.sqrt(2 * jnp.pi)
+    x = jnp.linspace(-40.0, 40.0, 4001)[:, None]
+    without = jax.vmap(lambda x: normal(backward(x)))(x)
+    volume = jax.vmap(diff.log_determinant(backward, "diagonal"))(x)
+    step = x[1, 0] - x[0, 0]
+    np.testing.assert_allclose(jnp.sum(without * jnp.exp(volume)) * step, 1, rtol=1e-9)
+    np.testing.assert_allclose(jnp.sum(without) * step, 3, rtol=1e-9)
+
+
+def test_log_determinants_of_another_structure():
+    x = jnp.ones(5)
+    with pytest.raises(ValueError, match="is not upper triangular"):
+        diff.log_determinant(MAPS["lower"], "upper")(x)
+    with pytest.raises(ValueError, match="the Jacobian is not diagonal"):
+        diff.log_determinant(MAPS["lower"], "diagonal")(x)
+    with pytest.raises(ValueError, match="structure 'banded' is not known"):
+        diff.log_determinant(MAPS["lower"], "banded")
+    with pytest.raises(ValueError, match=r"`log_determinant`: a field of shape \(2,\)"):
+        diff.log_determinant(lambda x: x[:2])(x)

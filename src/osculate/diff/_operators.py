@@ -149,10 +149,11 @@ def _too_many(size: int, order: int) -> bool:
 def _array_valued(u: Field) -> Field:
     def at(x: Float[Array, " D"]) -> Array:
         y = u(x)
-        if isinstance(y, dict):
+        if isinstance(y, dict | list | tuple):
+            what = f"dictionary of {list(y)}" if isinstance(y, dict) else "tuple"
             raise ValueError(
-                f"`jet`: u returns a dictionary of {list(y)}; expected an array. "
-                "Use jet(as_vector(u), order)."
+                f"`jet`: u returns a {what}; expected an array. Use "
+                "jet(as_vector(u), order)."
             )
         return y
 
@@ -202,7 +203,7 @@ def as_vector(u: Field) -> Field:
 
     def at(x: Float[Array, " D"]) -> Float[Array, " M"]:
         y = u(x)
-        fields = y.values() if isinstance(y, dict) else [y]
+        fields = y.values() if isinstance(y, dict) else jax.tree.leaves(y)
         return jnp.concatenate([jnp.ravel(f) for f in fields])
 
     return at

@@ -57,6 +57,14 @@ def streams(
     return at
 
 
+def first_derivatives(f: Field, x: Float[Array, " D"]) -> Streams:
+    """Returns the value of f and all its first derivatives, however many they are."""
+    if x.size <= MOST_STREAMS:
+        return streams(f, [(i,) for i in range(x.size)])(x)
+    J, value = jax.jacfwd(lambda y: (f(y),) * 2, has_aux=True)(x)
+    return {(): value} | {(i,): J[..., i] for i in range(x.size)}
+
+
 def _sums(
     u: Field, x: Float[Array, " D"], wanted: Collection[Key], seeds: Directions
 ) -> Streams:
@@ -81,7 +89,7 @@ def _sums(
 
 def _refuse(x: Array, directions: Array | None) -> None:
     """Checks that x is a point, and that directions have its coordinates."""
-    if x.ndim != 1 or not jnp.issubdtype(x.dtype, jnp.floating):
+    if x.ndim != 1 or not x.size or not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
             f"`diff`: a point of shape {x.shape} and type {x.dtype}; expected real "
             "numbers of shape (D,). Use jax.vmap for many points."

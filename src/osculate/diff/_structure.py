@@ -1,7 +1,6 @@
 """Jacobians of known structure: a few products instead of one per coordinate."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, final
 
 import jax
@@ -143,7 +142,7 @@ def elementwise_derivative(f: Field, order: int = 1) -> Field:
     key = (0,) * order
 
     def at(x: Float[Array, " N"]) -> Float[Array, " N"]:
-        _refuse_mixing(f, x)
+        refuse_mixing(f, x)
         return streams(f, [key], jnp.ones_like(x)[None])(x)[key]
 
     return at
@@ -196,8 +195,16 @@ def _refuse_wrong(found: SparseJacobian, x: Float[Array, " D"]) -> None:
             )
 
 
-def _refuse_mixing(f: Callable[..., Any], x: Float[Array, " N"]) -> None:
-    """Changes a random half of the entries: the other half must not move."""
+def refuse_mixing(f: Field, x: Float[Array, " N"]) -> None:
+    """Changes a random half of the entries: the other half must not move.
+
+    Args:
+        f: `(N,) -> (N,)`.
+        x: A point, for its shape and type.
+
+    Raises:
+        ValueError: If an entry of f depends on another entry of x.
+    """
     with jax.ensure_compile_time_eval():
         first, second = _random(x, 2)
         half = np.random.default_rng(1).permutation(x.size) < (x.size + 1) // 2

@@ -1,6 +1,6 @@
 """Vector calculus: operators on scalar and vector fields in Cartesian coordinates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from ._assemble import curl_of, divergence_of, square_jacobian_of
 from ._keys import LAPLACE, Key
-from ._streams import MOST_STREAMS, streams
-from ._types import Field, Streams
+from ._streams import MOST_STREAMS, first_derivatives, streams
+from ._types import Field
 
 
 def laplacian(u: Field, over: Sequence[int] | None = None) -> Field:
@@ -59,7 +59,7 @@ def hessian_diagonal(u: Field) -> Field:
     Cost: one pass with 2D + 1 streams.
 
     Args:
-        u: `(D,) -> (...)`.
+        u: `(D,) -> (...)`, or a dictionary of these.
 
     Returns:
         `(D,) -> (..., D)`.
@@ -75,7 +75,8 @@ def hessian_diagonal(u: Field) -> Field:
             return jax.vmap(second, out_axes=-1)(jnp.eye(x.size, dtype=x.dtype))
         keys = [(i, i) for i in range(x.size)]
         found = streams(u, keys)(x)
-        return jnp.stack([found[key] for key in keys], axis=-1)
+        stack = lambda *entries: jnp.stack(entries, axis=-1)
+        return jax.tree.map(stack, *(found[key] for key in keys))
 
     return at
 
@@ -100,7 +101,7 @@ def divergence(f: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Array:
-        return divergence_of(_first(f, x), range(x.size))
+        return divergence_of(first_derivatives(f, x), range(x.size))
 
     return at
 
@@ -123,7 +124,7 @@ def curl(f: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Array:
-        return curl_of(_first(f, x), range(x.size))
+        return curl_of(first_derivatives(f, x), range(x.size))
 
     return at
 
@@ -147,7 +148,7 @@ def strain_rate(f: Field) -> Field:
     """
 
     def at(x: Float[Array, " D"]) -> Float[Array, "D D"]:
-        J = square_jacobian_of(_first(f, x), range(x.size), "strain_rate")
+        J = square_jacobian_of(first_derivatives(f, x), range(x.size), "strain_rate")
         return (J + J.T) / 2
 
     return at
@@ -204,30 +205,6 @@ def material_derivative(u: Field, velocity: Field, *, time: int = 0) -> Field:
     return advection(u, along)
 
 
-def log_determinant(f: Field) -> Callable[[Float[Array, " D"]], Float[Array, ""]]:
-    """Returns x -> log |det J(x)|, of a map from D numbers to D numbers.
-
-    Args:
-        f: `(D,) -> (D,)`.
-
-    Returns:
-        `(D,) -> ()`; minus infinity where the Jacobian is singular.
-
-    Raises:
-        ValueError: When called, if f does not have one component per coordinate.
-
-    Example:
-        >>> log_determinant(lambda x: 3 * x)(jnp.ones(2)) == 2 * jnp.log(3.0)
-        Array(True, dtype=bool)
-    """
-
-    def at(x: Float[Array, " D"]) -> Float[Array, ""]:
-        J = square_jacobian_of(_first(f, x), range(x.size), "log_determinant")
-        return jnp.linalg.slogdet(J)[1]
-
-    return at
-
-
 def _summed(u: Field, key: Key, over: Sequence[int] | None) -> Field:
     def at(x: Float[Array, " D"]):
         chosen = range(x.size) if over is None else over
@@ -240,11 +217,3 @@ def _summed(u: Field, key: Key, over: Sequence[int] | None) -> Field:
         return streams(u, [key], jnp.asarray(seeds, x.dtype))(x)[key]
 
     return at
-
-
-def _first(f: Field, x: Float[Array, " D"]) -> Streams:
-    """Returns all first derivatives."""
-    if x.size <= MOST_STREAMS:
-        return streams(f, [(i,) for i in range(x.size)])(x)
-    J, value = jax.jacfwd(lambda y: (f(y),) * 2, has_aux=True)(x)
-    return {(): value} | {(i,): J[..., i] for i in range(x.size)}
