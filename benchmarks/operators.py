@@ -1,208 +1,251 @@
-"""Derivatives inside a training step: the engine against nested differentiation.
+"""Derivatives inside a training step: the engine against other ways of JAX.
 
-For every operator, the time of one step of gradient descent on the mean squared
-operator of a tanh network (64 x 4), ten steps inside one compiled loop; ways in turn,
-one of them twice (A/A). The ratio is to the engine: above 1, the engine is faster.
+For every case, the time of one step of gradient descent on the mean squared operator,
+and that of the operator alone, ten of them inside one compiled loop; ways in turn, one
+of them twice (A/A). The ratio is to the engine: above 1, the engine is faster. Before
+that, all ways are compared in value, and a case whose ways differ fails.
 
-    python benchmarks/operators.py [--rounds 11] [CASE ...]
+Any environment with osculate does; folx is one of the ways where it is installed.
+Without a case all are run; what is run replaces the same cases and precisions of the
+result and leaves the others.
+
+    python benchmarks/operators.py [--rounds 11] [--dtype float64] [CASE ...]
+    python benchmarks/operators.py --dtype float32 laplacian u_xxxx
 """
 
-import argparse
 import functools
+import os
+import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from importlib.metadata import version
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.jet import jet as taylor
 
-from _common import interleaved, keep
+from _cases import (
+    CASES,
+    DEPTH,
+    RATE,
+    STEPS,
+    TOLERANCES,
+    Case,
+    arguments,
+    chosen,
+    compare,
+    draw,
+    precisions,
+)
+from _clock import merge
+from _common import interleaved, place
+from _ways import WAYS, Field, Way, folx
 from osculate import diff, nets
 from osculate.core import trainable
 
-STEPS, WIDTH, DEPTH = 10, 64, 4
-Way = Callable[[Callable, jax.Array], list]
+
+class Problem(NamedTuple):
+    """A case in one precision.
+
+    Attributes:
+        theta: The parameters.
+        field: Parameters to the function of one point.
+        batches: Points, `(STEPS, points, D)`.
+    """
+
+    theta: Any
+    field: Callable[[Any], Field]
+    batches: jax.Array
 
 
-def along(u: Callable, axis: int) -> Callable:
-    """Returns the derivative along a coordinate, forward."""
-
-    def at(x):
-        e = jnp.zeros_like(x).at[axis].set(1)
-        return jax.jvp(u, (x,), (e,))[1]
-
-    return at
-
-
-def forward(*axes: int) -> Way:
-    """Nested forward differentiation."""
-    return lambda u, x: [functools.reduce(along, axes, u)(x)]
-
-
-def reverse(*axes: int) -> Way:
-    """Nested reverse differentiation, as with `torch.autograd.grad`."""
-    step = lambda u, axis: lambda x: jax.grad(u)(x)[axis]
-    return lambda u, x: [functools.reduce(step, axes, u)(x)]
-
-
-def burgers_nested(u: Callable, x: jax.Array) -> list:
-    """Value and gradient in reverse, the second derivative forward over forward."""
-    value, g = jax.value_and_grad(u)(x)
-    return [value, g, along(along(u, 1), 1)(x)]
+def problem(case: Case, dtype: Any) -> Problem:
+    """Returns the network and the points of a case."""
+    weights, biases, batches = draw(case)
+    cast = lambda arrays: [jnp.asarray(a, dtype) for a in arrays]
+    key = jax.random.key(0)
+    model = eqx.tree_at(
+        lambda m: (m.weights, m.biases),
+        nets.MLP(case.size, 1, width=case.width, depth=DEPTH, key=key),
+        (cast(weights), cast(biases)),
+    )
+    theta, build = trainable(model)
+    trial = lambda n: (
+        lambda p: -jnp.sin(jnp.pi * p[1]) + p[0] * (1 - p[1] ** 2) * n(p)[0]
+    )
+    plain = lambda n: lambda p: n(p)[0]
+    shape = trial if case.trial else plain
+    return Problem(
+        theta, lambda theta: shape(build(theta)), jnp.asarray(batches, dtype)
+    )
 
 
-def burgers_reverse(u: Callable, x: jax.Array) -> list:
-    """Everything in reverse."""
-    value, g = jax.value_and_grad(u)(x)
-    return [value, g, jax.grad(lambda y: jax.grad(u)(y)[1])(x)[1]]
+def descent(given: Problem, way: Way) -> Callable:
+    """Returns `STEPS` steps of descent on the mean square of a way.
+
+    What is carried and returned is the sum of the gradients, from which the parameters
+    follow: they themselves would keep few of its digits after steps so small.
+    """
+
+    def loss(theta, x):
+        found = jax.vmap(lambda p: way(given.field(theta), p))(x)
+        return sum(jnp.sum(f**2) for f in found) / len(x)
+
+    def steps(theta, batches):
+        down = lambda a, g: a - jnp.asarray(RATE, a.dtype) * g
+
+        def step(total, _):
+            found = jax.grad(loss)(jax.tree.map(down, theta, total), batches[0])
+            return jax.tree.map(jnp.add, total, found), None
+
+        return jax.lax.scan(step, jax.tree.map(jnp.zeros_like, theta), length=STEPS)[0]
+
+    return steps
 
 
-def trace_of_hessian(u: Callable, x: jax.Array) -> list:
-    """The Laplacian from the full Hessian."""
-    return [jnp.trace(jax.hessian(u)(x))]
+def operator(given: Problem, way: Way) -> Callable:
+    """Returns a way at all points of all batches, batch by batch."""
+
+    def values(theta, batches):
+        return jax.lax.map(jax.vmap(lambda p: way(given.field(theta), p)), batches)
+
+    return values
 
 
-def forward_over_forward(u: Callable, x: jax.Array) -> list:
-    """The Laplacian from second derivatives along every coordinate."""
-    second = lambda e: jax.jvp(lambda y: jax.jvp(u, (y,), (e,))[1], (x,), (e,))[1]
-    return [jnp.sum(jax.vmap(second)(jnp.eye(x.size, dtype=x.dtype)))]
+def compiled(
+    kind: Callable, given: Problem, ways: dict[str, Way], rounds: int
+) -> tuple[dict[str, Callable], dict[str, dict]]:
+    """Compiles ways in turn, and says what it took.
 
+    Args:
+        kind: `descent` or `operator`.
+        given: The problem.
+        ways: The ways.
+        rounds: How often each is compiled.
 
-def forward_over_reverse(u: Callable, x: jax.Array) -> list:
-    """The Laplacian from products with the Hessian."""
-    row = lambda e: jax.jvp(jax.grad(u), (x,), (e,))[1] @ e
-    return [jnp.sum(jax.vmap(row)(jnp.eye(x.size, dtype=x.dtype)))]
-
-
-def taylor_mode(order: int, axis: int | None) -> Way:
-    """`jax.experimental.jet` along one coordinate, or summed over all."""
-
-    def one(u, x, e):
-        series = [e, *[jnp.zeros_like(e)] * (order - 1)]
-        return taylor(u, (x,), (series,))[1][-1]
-
-    def at(u, x):
-        eye = jnp.eye(x.size, dtype=x.dtype)
-        if axis is not None:
-            return [one(u, x, eye[axis])]
-        return [jnp.sum(jax.vmap(lambda e: one(u, x, e))(eye))]
-
-    return at
-
-
-def twice(laplacian: Way) -> Way:
-    """The biharmonic operator as the Laplacian of the Laplacian."""
-    return lambda u, x: laplacian(lambda y: laplacian(u, y)[0], x)
-
-
-LAPLACIANS: dict[str, Way] = {
-    "engine": lambda u, x: [diff.laplacian(u)(x)],
-    "hessian": trace_of_hessian,
-    "forward over forward": forward_over_forward,
-    "forward over reverse": forward_over_reverse,
-    "jet": taylor_mode(2, None),
-}
-BIHARMONICS: dict[str, Way] = {
-    "engine": lambda u, x: [diff.biharmonic(u)(x)],
-    "forward": twice(forward_over_forward),
-    "forward over reverse": twice(forward_over_reverse),
-}
-CASES: dict[str, tuple[int, int, dict[str, Way]]] = {
-    "u, u_t, u_x, u_xx": (
-        2,
-        2048,
-        {
-            "engine": lambda u, x: list(
-                diff.partials(u, "u u_t u_x u_xx", over="t x")(x)
-            ),
-            "reverse and forward": burgers_nested,
-            "reverse": burgers_reverse,
-        },
-    ),
-    "laplacian, D = 2": (2, 2048, LAPLACIANS),
-    "laplacian, D = 10": (10, 1024, LAPLACIANS),
-    "laplacian, D = 100": (
-        100,
-        128,
-        {n: way for n, way in LAPLACIANS.items() if n != "hessian"},
-    ),
-    "u_xxxx": (
-        2,
-        2048,
-        {
-            "engine": lambda u, x: [diff.partial(u, "u_xxxx", over="t x")(x)],
-            "forward": forward(1, 1, 1, 1),
-            "reverse": reverse(1, 1, 1, 1),
-            "jet": taylor_mode(4, 1),
-        },
-    ),
-    "u_ttxx": (
-        2,
-        1024,
-        {
-            "engine": lambda u, x: [diff.partial(u, "u_ttxx", over="t x")(x)],
-            "forward": forward(0, 0, 1, 1),
-            "reverse": reverse(0, 0, 1, 1),
-        },
-    ),
-    "biharmonic, D = 2": (2, 1024, BIHARMONICS),
-    "biharmonic, D = 3": (3, 512, BIHARMONICS),
-    "biharmonic, D = 5": (5, 256, BIHARMONICS),
-}
-
-
-def descent(way: Way, size: int, points: int, dtype: Any) -> tuple[Callable, dict]:
-    """Returns a compiled run of steps, and what its compilation took."""
-    model = nets.MLP(size, 1, width=WIDTH, depth=DEPTH, key=jax.random.key(0))
-    theta, build = trainable(jax.tree.map(lambda a: a.astype(dtype), model))
-    draws = np.random.default_rng(0).uniform(-1, 1, (points, size))
-    x = jnp.asarray(draws, dtype)
-
-    def loss(theta):
-        u = lambda p: build(theta)(p)[0]
-        found = jax.vmap(lambda p: way(u, p))(x)
-        return sum(jnp.mean(f**2) for f in found)
-
-    def steps(theta):
-        down = lambda a, g: a - jnp.asarray(1e-6, dtype) * g
-        step = lambda theta, _: (jax.tree.map(down, theta, jax.grad(loss)(theta)), None)
-        return jax.lax.scan(step, theta, length=STEPS)[0]
-
-    begun = time.perf_counter()
-    compiled = jax.jit(steps).lower(theta).compile()
+    Returns:
+        The programs, ready to call, and of each the median seconds of tracing and
+        compilation, and its memory.
+    """
+    programs, seconds = {}, {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            begun = time.perf_counter()
+            lowered = jax.jit(kind(given, way)).lower(given.theta, given.batches)
+            programs[name] = lowered.compile()
+            seconds[name].append(time.perf_counter() - begun)
     facts = {
-        "compile seconds": time.perf_counter() - begun,
-        "temporary MB": compiled.memory_analysis().temp_size_in_bytes / 1e6,
+        name: {
+            "compile seconds": statistics.median(seconds[name]),
+            "temporary MB": program.memory_analysis().temp_size_in_bytes / 1e6,
+        }
+        for name, program in programs.items()
     }
-    jax.block_until_ready(compiled(theta))
-    return lambda: compiled(theta), facts
+    call = lambda program: lambda: program(given.theta, given.batches)
+    return {name: call(program) for name, program in programs.items()}, facts
+
+
+def forwards(given: Problem, way: Way) -> float:
+    """Returns the products of a way by those of the field, as traced."""
+    u, point = given.field(given.theta), given.batches[0, 0]
+    products = lambda f: diff.cost(f, point).products
+    return products(lambda p: way(u, p)) / products(u)
+
+
+def table_of(values: list[jax.Array]) -> np.ndarray:
+    """Returns the numbers of a way, one row per point."""
+    rows = values[0].shape[0] * values[0].shape[1]
+    return np.concatenate([np.reshape(v, (rows, -1)) for v in values], axis=1)
+
+
+def flat(tree: Any) -> np.ndarray:
+    """Returns all numbers of a tree."""
+    return np.concatenate([np.ravel(a) for a in jax.tree.leaves(tree)])
+
+
+def agree(steps: dict, operators: dict, dtype: str) -> dict[str, float]:
+    """Fails unless all ways compute the same values and the same gradients.
+
+    Args:
+        steps: Ways of the descent.
+        operators: Ways of the operator alone.
+        dtype: The precision.
+
+    Returns:
+        What another process can compare with: the mean square of the first batch and
+        the length of the mean gradient.
+    """
+    found = {name: run() for name, run in operators.items()}
+    values = {name: table_of(v) for name, v in found.items()}
+    gradients = {name: flat(run()) / STEPS for name, run in steps.items()}
+    for name in values:
+        compare(values[name], values["engine"], TOLERANCES[dtype], name)
+        what = f"{name}, gradient"
+        compare(gradients[name], gradients["engine"], TOLERANCES[dtype], what)
+    points = found["engine"][0].shape[1]
+    first = values["engine"][:points].astype(np.float64)
+    return {
+        "loss": float(np.sum(first**2) / points),
+        "gradient": float(np.linalg.norm(gradients["engine"])),
+    }
+
+
+def measure(case: Case, dtype: str, rounds: int, compilations: int) -> dict[str, Any]:
+    """Compiles, compares and times all ways of a case.
+
+    Args:
+        case: The case.
+        dtype: The precision.
+        rounds: How often each way is called.
+        compilations: How often each training step is compiled.
+
+    Returns:
+        Times of the training step and of the operator, and facts of every way.
+    """
+    given, ways = problem(case, dtype), WAYS[case.operator]
+    operators, alone = compiled(operator, given, ways, 1)
+    steps, facts = compiled(descent, given, ways, compilations)
+    reference = agree(steps, operators, dtype)
+    for name, way in ways.items():
+        facts[name]["operator alone"] = alone[name]
+        facts[name]["dot FLOPs in forwards"] = forwards(given, way)
+    return {
+        "points": case.points,
+        "load": os.getloadavg()[0],
+        "reference": reference,
+        "facts": facts,
+        "step": interleaved(steps, rounds=rounds),
+        "operator": interleaved(operators, rounds=rounds),
+    }
+
+
+def show(case: Case, dtype: str, entry: dict[str, Any]) -> None:
+    """Prints one line per case."""
+    for kind in ("step", "operator"):
+        ratios = {n: round(t["ratio"]["median"], 2) for n, t in entry[kind].items()}
+        taken = entry[kind]["engine"]["milliseconds"]["median"] / STEPS
+        print(f"{dtype}, {case.name}, {kind}: {taken:.3g} ms", ratios, flush=True)
 
 
 def main() -> None:
-    """Runs the cases in both precisions and keeps the result."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("cases", nargs="*", default=list(CASES))
-    parser.add_argument("--rounds", type=int, default=11)
+    """Runs the chosen cases and adds them to the result."""
+    parser = arguments(__doc__, CASES)
+    parser.add_argument("--compilations", type=int, default=3)
     options = parser.parse_args()
-    found: dict[str, Any] = {"network": f"tanh, {WIDTH} x {DEPTH}", "steps": STEPS}
-    for dtype in ("float32", "float64"):
+    if not folx:
+        print("folx is not installed: skipped.")
+    head = {"machine": place(), "depth": DEPTH, "steps in a call": STEPS}
+    head["machine"]["versions"]["folx"] = version("folx") if folx else "none"
+    run = functools.partial(
+        measure, rounds=options.rounds, compilations=options.compilations
+    )
+    for dtype in precisions(options.dtype):
         with jax.enable_x64(dtype == "float64"):
-            for name in options.cases:
-                size, points, ways = CASES[name]
-                runs = {n: descent(w, size, points, dtype) for n, w in ways.items()}
-                times = interleaved(
-                    {n: run for n, (run, _) in runs.items()}, rounds=options.rounds
-                )
-                found[f"{name}, {dtype}"] = {
-                    "points": points,
-                    "times": times,
-                    "facts": {n: facts for n, (_, facts) in runs.items()},
-                }
-                line = {n: round(t["ratio"]["median"], 2) for n, t in times.items()}
-                print(dtype, name, line, flush=True)
-    keep("operators", found)
+            for case in chosen(options.cases, CASES):
+                entry = run(case, dtype)
+                show(case, dtype, entry)
+                merge("operators", head, case.name, {dtype: entry})
 
 
 if __name__ == "__main__":

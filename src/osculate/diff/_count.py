@@ -100,7 +100,7 @@ def cost_of(jaxpr: Any, moving: Collection[Any] | None = None) -> Cost:
     Returns:
         The count.
     """
-    equations = jaxpr.eqns if moving is None else _depending(jaxpr, moving)
+    equations = jaxpr.eqns if moving is None else depending(jaxpr, moving)
     needed = {v for v in jaxpr.outvars if not isinstance(v, core.Literal)}
     costs = []
     for eqn in reversed(equations):
@@ -110,8 +110,16 @@ def cost_of(jaxpr: Any, moving: Collection[Any] | None = None) -> Cost:
     return _sum(costs)
 
 
-def _depending(jaxpr: Any, moving: Collection[Any]) -> list[Any]:
-    """Returns the equations that depend on these variables."""
+def depending(jaxpr: Any, moving: Collection[Any]) -> list[Any]:
+    """Returns the equations that depend on these variables.
+
+    Args:
+        jaxpr: A trace.
+        moving: Arguments of it.
+
+    Returns:
+        The equations, in their order.
+    """
     known, found = set(moving), []
     for eqn in jaxpr.eqns:
         operands = (v for v in eqn.invars if not isinstance(v, core.Literal))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from ._choose import Note, noted
-from ._count import Cost, cost, cost_of
+from ._count import Cost, cost, cost_of, depending
 from ._keys import LAPLACE, Key
 from ._notation import names, partial_name
 from ._partials import partials
@@ -117,11 +117,12 @@ def _title(key: Key, labels: Sequence[str]) -> str:
 
 
 def _alive(jaxpr: Any) -> int:
-    """Returns the largest sum of the sizes of the variables that are still needed."""
-    last = {v: at for at, eqn in enumerate(jaxpr.eqns) for v in _variables(eqn.invars)}
-    last |= dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
+    """Returns the largest sum of the sizes of what is still needed, of one point."""
+    equations = depending(jaxpr, jaxpr.invars)
+    last = {v: at for at, eqn in enumerate(equations) for v in _variables(eqn.invars)}
+    last |= dict.fromkeys(_variables(jaxpr.outvars), len(equations))
     alive, most = {}, 0
-    for at, eqn in enumerate(jaxpr.eqns):
+    for at, eqn in enumerate(equations):
         sizes = {v: v.aval.size * v.aval.dtype.itemsize for v in eqn.outvars}
         alive |= {v: size for v, size in sizes.items() if v in last}
         most = max(most, sum(alive.values()))
