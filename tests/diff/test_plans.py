@@ -166,3 +166,32 @@ def test_a_kink_is_named_whatever_the_way():
     assert plan.mode == "forward over reverse"
     assert plan.kinks == ("relu",)
     assert diff.explain(u, "grad_u", "a b c d e f").kinks == ()
+
+
+ODD = {
+    "attention": lambda x: jnp.sum(jax.nn.softmax(jnp.outer(x, x[:3])) ** 2),
+    "division": lambda x: jnp.prod(jnp.sin(x[:5])) / (2.0 + jnp.sum(x**2)),
+    "fallback": lambda x: jnp.sum(jnp.sort(x)[:9] * jnp.cumsum(x**2)[:9]),
+    "loop": lambda x: jnp.sum(
+        jax.lax.scan(lambda c, _: (jnp.sin(c) * x, None), x, length=3)[0]
+    ),
+    "branch": lambda x: jax.lax.cond(
+        x[0] > 0, jnp.sum, lambda x: jnp.prod(x[:4]), x**3
+    ),
+    "checkpoint": jax.checkpoint(lambda x: jnp.sum(jnp.tanh(x)) ** 3),
+    "while": lambda x: jnp.sum(
+        jax.lax.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, c[1] ** 2), (0, x))[
+            1
+        ]
+    ),
+    "power": lambda x: jnp.sum(jnp.abs(x) ** x[1]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_groups_of_directions(name):
+    """Thirty coordinates: what is shared and what is summed, in every rule."""
+    x = jnp.linspace(-1.0, 1.1, 30)
+    exact = jax.jit(lambda x: jnp.trace(jax.jacfwd(jax.jacfwd(ODD[name]))(x)))(x)
+    ours = jax.jit(jax.vmap(diff.laplacian(ODD[name])))(jnp.stack([x, -x]))[0]
+    np.testing.assert_allclose(ours, exact, rtol=1e-11, atol=1e-12)

@@ -26,7 +26,9 @@ def forward(
     wanted: Collection[Key],
     directions: Directions,
     summed: tuple[int, ...],
+    *,
     mode: str = "",
+    axis: str | None = None,
 ) -> Streams:
     """Returns the value and the wanted derivatives of u at x.
 
@@ -37,11 +39,12 @@ def forward(
         directions: Along which to differentiate.
         summed: Directions over which `LAPLACE` sums.
         mode: What is to be told of merged directions.
+        axis: A mapped axis with other directions, over which `LAPLACE` sums too.
 
     Returns:
         What u returns, by key; `()` is u itself.
     """
-    space = Space(wanted, summed)
+    space = Space(wanted, summed, axis)
     closed, shape = jax.make_jaxpr(u, return_shape=True)(x)
     first: Bundle = {(): x}
     first |= {(i,): v for i, v in enumerate(directions) if (i,) in space.keys}

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array
 
 from ._keys import (
@@ -28,17 +29,26 @@ class Space:
 
     Attributes:
         summed: Directions over which `LAPLACE` sums.
+        axis: Name of a mapped axis, over which it sums too, or None.
         keys: The keys carried beside the value, low orders first.
         order: Highest order among them.
     """
 
-    def __init__(self, wanted: Collection[Key], summed: tuple[int, ...]):
+    def __init__(
+        self,
+        wanted: Collection[Key],
+        summed: tuple[int, ...],
+        axis: str | None = None,
+    ):
         """Closes the request.
 
         Args:
             wanted: Keys asked for.
             summed: Directions over which `LAPLACE` sums.
+            axis: Name of a mapped axis, over which it sums too: every place on it has
+                directions of its own, and all share what has none. To second order.
         """
+        self.axis = axis
         self.summed = summed
         keys = closure(wanted, summed)
         # Where all second derivatives travel, their sum needs no stream of its own.
@@ -75,11 +85,7 @@ class Space:
             return {key: times(a[()], y) for key, y in b.items()}
         found: Bundle = {(): times(a[()], b[()])}
         for key in self.keys:
-            terms = []
-            for n, k, l in product(key, self.summed):
-                x, y = self.get(a, k), self.get(b, l)
-                if x is not None and y is not None:
-                    terms.append(_scaled(n, times(x, y)))
+            terms = self._terms(product(key, self.summed), a, b, times)
             if terms:
                 found[key] = functools.reduce(jnp.add, terms)
         return found
@@ -123,8 +129,7 @@ class Space:
                     term = _scaled(n, functools.reduce(jnp.multiply, streams))
                     inner.setdefault(len(factors), []).append(term)
             parts = [
-                tower[m] * functools.reduce(jnp.add, terms)
-                for m, terms in sorted(inner.items())
+                tower[m] * self._total(terms, m) for m, terms in sorted(inner.items())
             ]
             if parts:
                 found[key] = functools.reduce(jnp.add, parts)
@@ -172,13 +177,26 @@ class Space:
         return found
 
     def _terms(
-        self, rule: Sequence[tuple[int, Key, Key]], a: Bundle, b: Bundle
+        self,
+        rule: Sequence[tuple[int, Key, Key]],
+        a: Bundle,
+        b: Bundle,
+        times: Callable[[Array, Array], Array] = jnp.multiply,
     ) -> list[Any]:
         """Returns the products of a Leibniz rule that are not 0."""
-        pairs = [(n, self.get(a, k), self.get(b, l)) for n, k, l in rule]
-        return [
-            _scaled(n, x * y) for n, x, y in pairs if x is not None and y is not None
-        ]
+        shared, own = [], []
+        for n, k, l in rule:
+            x, y = self.get(a, k), self.get(b, l)
+            if x is not None and y is not None:
+                terms = own if _directions(k, l) == 2 else shared
+                terms.append(_scaled(n, times(x, y)))
+        return [*shared, self._total(own, 2)] if own else shared
+
+    def _total(self, terms: Sequence[Any], directions: int) -> Any:
+        """Returns the sum of terms; of two directions each, over the axis too."""
+        total = functools.reduce(jnp.add, terms)
+        over_axis = self.axis is not None and directions == 2
+        return lax.psum(total, self.axis) if over_axis else total
 
     def fall_back(
         self, f: Callable[..., list[Any]], args: Sequence[Bundle]
@@ -208,7 +226,7 @@ class Space:
                     continue
                 for bundle, out in zip(found, _derived(g, at, along), strict=True):
                     if jnp.issubdtype(bundle[()].dtype, jnp.inexact):
-                        term = _scaled(n, out)
+                        term = self._total([_scaled(n, out)], len(factors))
                         bundle[key] = bundle[key] + term if key in bundle else term
         return found
 
@@ -229,6 +247,11 @@ def _pushed(
     g: Callable[..., list[Any]], tangents: tuple[Any, ...], *at: Any
 ) -> list[Any]:
     return jax.jvp(lambda *x: g(*x), at, tangents)[1]
+
+
+def _directions(*factors: Key) -> int:
+    """Returns how often the factors are differentiated along single directions."""
+    return sum(i != LAPLACE for key in factors for i in key)
 
 
 def _scaled(n: int | float, a: Any) -> Any:

@@ -17,6 +17,8 @@ from ._types import Directions, Field, Streams
 # Derivatives up to which each has an array of its own: more of them make compilation,
 # not the run, what a user waits for.
 MOST_STREAMS = 20
+# Directions in an array when there are more: fewer are slower, more compile longer.
+GROUP = 4
 # Directions from which on a look at the first layer is worth its time.
 MANY = 5
 
@@ -75,16 +77,26 @@ def _sums(
     if len(seeds) < count:
         mode = f", {len(seeds)} directions for {count}"
     if len(seeds) <= MOST_STREAMS or set(wanted) - {(), (LAPLACE,)}:
-        return forward(u, x, wanted, seeds, tuple(range(len(seeds))), mode)
-    # Sums of second derivatives add up: groups of directions share the value.
-    groups = -(-len(seeds) // MOST_STREAMS)
-    each = -(-len(seeds) // groups)
-    padded = jnp.pad(seeds, ((0, groups * each - len(seeds)), (0, 0)))
-    mode += f", in {groups} groups of {each}"
-    part = lambda group: forward(u, x, wanted, group, tuple(range(each)), mode)
-    found = jax.vmap(part)(padded.reshape(groups, each, -1))
-    first, total = lambda a: a[0], lambda a: jnp.sum(a, axis=0)
-    return {key: jax.tree.map(total if key else first, y) for key, y in found.items()}
+        every = tuple(range(len(seeds)))
+        return forward(u, x, wanted, seeds, every, mode=mode)
+    return _grouped(u, x, wanted, seeds, mode)
+
+
+def _grouped(
+    u: Field,
+    x: Float[Array, " D"],
+    wanted: Collection[Key],
+    seeds: Directions,
+    mode: str,
+) -> Streams:
+    """Groups of directions on a mapped axis, which share the value and the sum."""
+    groups = -(-len(seeds) // GROUP)
+    padded = jnp.pad(seeds, ((0, groups * GROUP - len(seeds)), (0, 0)))
+    every, axis = tuple(range(GROUP)), "directions"
+    options = {"mode": f"{mode}, in {groups} groups of {GROUP}", "axis": axis}
+    one = lambda group: forward(u, x, wanted, group, every, **options)
+    mapped = jax.vmap(one, axis_name=axis, out_axes=None)
+    return mapped(padded.reshape(groups, GROUP, -1))
 
 
 def _refuse(x: Array, directions: Array | None) -> None:
