@@ -68,7 +68,7 @@ class Distribution(eqx.Module):
         raise NotImplementedError
 
     def support(self) -> Array | None:
-        """Returns all values of one event, `(n, *event)`, None where they are infinite."""
+        """Returns all values of one event, `(n, *event)`; None of infinitely many."""
         return None
 
 
