@@ -12,6 +12,7 @@ from osculate._version import __version__
 NOT_GIVEN = argparse.SUPPRESS
 SEEDS = range(2**32)
 ACTIVATIONS = ("tanh", "sin", "softplus", "silu", "gelu", "relu", "sigmoid")
+LOSSES = ("gaussian", "laplace", "cauchy", "student", "huber")
 TABLES = "CSV, NPZ or Parquet"
 TOP = "Derivative-informed machine learning: fit tables of values and derivatives."
 COMMANDS = {
@@ -131,7 +132,7 @@ def _fit(command: Parser) -> None:
     )
     _flag(command, "--compare", "also fit the same network to values only")
     _flag(command, "--strict", "suspicious derivative columns are errors")
-    _option(command, "--loss", str, "NAME", "gaussian (the default)")
+    _option(command, "--loss", str, "NAME", f"{', '.join(LOSSES)} (gaussian)")
     _option(command, "--width", _whole, "N", "size of hidden layers (from the table)")
     _option(command, "--depth", _whole, "N", "hidden layers (3)")
     _option(command, "--activation", str, "NAME", f"{listed} (tanh)")

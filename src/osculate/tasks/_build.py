@@ -6,7 +6,7 @@ loss measures its tensor in units of the scale that the standardized map gives i
 """
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -143,13 +143,24 @@ def network(
     return nets.Named(standardized, dict.fromkeys(table.outputs, 0))
 
 
-def objective(orders: tuple[int, ...], scales: Scales) -> Objective:
-    """Returns the Sobolev objective over these orders, in standardized units."""
+def objective(
+    orders: tuple[int, ...], scales: Scales, loss: Any = chance.Gaussian()
+) -> Objective:
+    """Returns the Sobolev objective over these orders, in standardized units.
+
+    Args:
+        orders: Orders of derivative.
+        scales: Of inputs and outputs.
+        loss: A loss of differences, in units of a standardized tensor.
+
+    Returns:
+        The objective.
+    """
     parts = []
     sigma = scales.y_scale
     for order in range(max(orders) + 1):
         if order in orders:
-            parts.append(match.derivatives(order, chance.Gaussian(sigma)))
+            parts.append(match.derivatives(order, chance.rescale(loss, sigma)))
         sigma = sigma[..., None] / scales.x_scale.reshape((1,) * sigma.ndim + (-1,))
     return Objective({LABEL: match.term(*parts)})
 

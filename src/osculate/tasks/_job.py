@@ -40,7 +40,7 @@ def surrogate(
     width: int | None = None,
     depth: int = 3,
     activation: str = "tanh",
-    loss: str = "gaussian",
+    loss: Any = "gaussian",
     validation: float = 0.2,
     budget: str = "5000steps",
     seed: int = 0,
@@ -68,7 +68,9 @@ def surrogate(
         width: Size of the hidden layers; by default from the number of known numbers.
         depth: Number of hidden layers.
         activation: `tanh`, or another smooth activation of `nets.MLP`.
-        loss: `gaussian`.
+        loss: `gaussian`, or one that forgives gross errors in the table: `laplace`,
+            `cauchy`, `student`, `huber`; or a loss of `chance` such as
+            `HuberLoss(1.0, 0.1)`, in units of the spread of each column.
         validation: Share of the rows held out.
         budget: `"5000steps"` (resumes bit by bit) or `"60s"`.
         seed: Seed of the split and of the random weights.

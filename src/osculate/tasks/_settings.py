@@ -1,13 +1,26 @@
 """What can be chosen about a surrogate: plain values, the same names everywhere."""
 
 import dataclasses
+import re
+from typing import Any
 
+import numpy as np
+
+from osculate import chance
 from osculate.core import InputError, did_you_mean
 from osculate.nets import ACTIVATIONS
 
 from ._budget import parse_budget
 
-LOSSES = ("gaussian",)
+NOISE = 0.05  # of the spread of a column: a usual error, to a loss that forgives others
+LOSSES = {
+    "gaussian": chance.Gaussian(),
+    "laplace": chance.LaplaceLoss(),
+    "cauchy": chance.CauchyLoss(NOISE),
+    "student": chance.StudentTLoss(4.0, NOISE),
+    "huber": chance.HuberLoss(1.345, NOISE),
+}
+CLASSES = {type(loss).__name__: type(loss) for loss in LOSSES.values()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +33,8 @@ class Settings:
         width: Size of the hidden layers, or None to choose it from the data.
         depth: Number of hidden layers.
         activation: Name of a smooth activation of `nets.MLP`.
-        loss: Name of the loss.
+        loss: Name of the loss, or its class and parameters; a loss object of `chance`
+            becomes that text.
         validation: Share of the rows held out to choose the number of steps.
         budget: `"5000steps"` or `"60s"`.
         seed: Seed of the split and of the random weights.
@@ -33,7 +47,7 @@ class Settings:
     width: int | None = None
     depth: int = 3
     activation: str = "tanh"
-    loss: str = "gaussian"
+    loss: Any = "gaussian"
     validation: float = 0.2
     budget: str = "5000steps"
     seed: int = 0
@@ -47,7 +61,8 @@ class Settings:
             InputError: If one is out of its range or not known.
         """
         parse_budget(self.budget)
-        _known("loss", self.loss, LOSSES)
+        object.__setattr__(self, "loss", _named(self.loss))
+        loss_of(self.loss)
         _known("activation", self.activation, tuple(ACTIVATIONS))
         _at_least("width", self.width, 1)
         _at_least("depth", self.depth, 1)
@@ -59,6 +74,60 @@ class Settings:
                 f"validation is {self.validation}; expected a share of the rows "
                 "between 0 and 1.\nWrite for instance 0.2."
             )
+
+
+def loss_of(text: str) -> Any:
+    """Returns the loss that a text names.
+
+    Args:
+        text: A name, or a class with its parameters: `HuberLoss(threshold=1.0,
+            scale=0.1)`.
+
+    Returns:
+        The loss, in units of a standardized tensor.
+
+    Raises:
+        InputError: If it is not known, or a parameter is out of range.
+    """
+    found = re.fullmatch(r"(\w+)\((.*)\)", text)
+    if not found or found[1] not in CLASSES:
+        _known("loss", text, tuple(LOSSES))
+        return LOSSES[text]
+    try:
+        pairs = [pair.split("=") for pair in found[2].split(", ")]
+        return CLASSES[found[1]](**{name: float(value) for name, value in pairs})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"loss {text!r} cannot be made: {error}\n"
+            f"Choose one of: {', '.join(LOSSES)}."
+        ) from error
+
+
+def _named(loss: Any) -> str:
+    """Returns the name of a loss, or its class and parameters."""
+    if isinstance(loss, str):
+        return loss
+    if type(loss) not in CLASSES.values():
+        raise InputError(
+            f"loss is of type {type(loss).__name__}; expected a name, or a loss of "
+            f"`chance`: {', '.join(CLASSES)}.\nChoose one of: {', '.join(LOSSES)}."
+        )
+    text = _spelled(loss)
+    return next((name for name in LOSSES if _spelled(LOSSES[name]) == text), text)
+
+
+def _spelled(loss: Any) -> str:
+    """Returns the class of a loss and its parameters, as `loss_of` reads them."""
+    found = []
+    for field in dataclasses.fields(loss):
+        value = np.asarray(getattr(loss, field.name))
+        if value.ndim:
+            raise InputError(
+                f"loss: {field.name} of {type(loss).__name__} has shape {value.shape}; "
+                "expected a number.\nGive it in units of the spread of a column."
+            )
+        found.append(f"{field.name}={float(value)!r}")
+    return f"{type(loss).__name__}({', '.join(found)})"
 
 
 def _known(what: str, name: str, names: tuple[str, ...]) -> None:
