@@ -101,8 +101,8 @@ def variances(size: Size) -> list[dict[str, Any]]:
         exact = theory(mu)
         for way, variance in exact.items():
             found = measured(way, mu, size.repeats)
-            # The gradients of heavy tails: 8 % of some thousand.
-            np.testing.assert_allclose(found, variance, rtol=0.2, atol=1e-6)
+            # A variance of heavy tails, from some thousand gradients.
+            np.testing.assert_allclose(found, variance, rtol=0.15, atol=1e-6)
             times = variance / exact["reparameterize"]
             row = {"mu": mu, "way": way, "measured": found, "exact": variance}
             rows.append(row | {"times reparameterized": times})
@@ -158,7 +158,7 @@ def sampler(law: Any, x: jax.Array) -> Callable[[], Any]:
 
 def density(law: Any, x: jax.Array) -> Callable[[], Any]:
     """Returns a compiled call of the log-density of all numbers."""
-    log_prob = jax.jit(law.log_prob)
+    log_prob = jax.jit(lambda x: law.log_prob(x))
     return lambda: log_prob(x)
 
 

@@ -61,13 +61,17 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Iterator[Row]]]] = {
 }
 
 
-def markdown(name: str) -> str:
-    """Returns a table in Markdown, its columns but the first set to the right."""
-    result, rows = TABLES[name]
+def rendered(result: str, rows: Callable[[dict[str, Any]], Iterator[Row]]) -> str:
+    """Returns the table of a result in Markdown, its columns but the first right."""
     head, *body = rows(json.loads((RESULTS / f"{result}.json").read_text()))
     rule = f"|---|{'|'.join(['--:'] * (len(head) - 1))}|"
     lines = [f"| {' | '.join(cells)} |" for cells in (head, *body)]
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def markdown(name: str) -> str:
+    """Returns a table in Markdown, its columns but the first set to the right."""
+    return rendered(*TABLES[name])
 
 
 if __name__ == "__main__":

@@ -144,6 +144,40 @@ def test_what_only_seems_to_begin_with_a_layer(u):
         )
 
 
+def test_second_derivatives_by_dependent_rows_are_not_wrong():
+    f = lambda W: diff.laplacian(lambda z: jnp.sum(jnp.sin(W @ z)))(jnp.ones(6))
+    W = jr.normal(jr.key(0), (3, 6))
+    second = jax.jit(jax.hessian(f))
+    exact = jax.hessian(lambda W: -jnp.sum(jnp.sin(W @ jnp.ones(6)) * jnp.sum(W**2, 1)))
+    np.testing.assert_allclose(second(W), exact(W), rtol=1e-9, atol=1e-9)
+    equal = W.at[1].set(W[0])
+    np.testing.assert_allclose(
+        jax.grad(f)(equal),
+        jax.grad(lambda W: -jnp.sum(jnp.sin(W @ jnp.ones(6)) * jnp.sum(W**2, 1)))(
+            equal
+        ),
+        rtol=1e-10,
+        atol=1e-12,
+    )
+    assert np.isnan(second(equal)).any()
+
+
+def test_complex_layers_and_half_precision():
+    C = jax.lax.complex(*jr.normal(jr.key(0), (2, 3, 24)))
+    u = lambda x: jnp.sum(jnp.abs(C @ x.astype(complex)) ** 2)
+    exact = 2 * jnp.sum(jnp.abs(C) ** 2)
+    np.testing.assert_allclose(diff.laplacian(u)(jnp.ones(24)), exact, rtol=1e-12)
+    found = diff.laplacian(lambda x: jnp.sum(x[:3] ** 2))(jnp.ones(24, jnp.bfloat16))
+    assert found.dtype == jnp.bfloat16
+    assert found == 6
+
+
+def test_an_axis_of_the_user_is_not_ours():
+    mean = lambda x: jax.lax.psum(jnp.sum(x**2), "directions")
+    over = jax.vmap(diff.laplacian(mean), axis_name="directions")
+    np.testing.assert_allclose(over(jnp.ones((3, 24))), 3 * 48.0, rtol=1e-12)
+
+
 W = jr.normal(jr.key(7), (3, 7))
 
 

@@ -348,3 +348,13 @@ def test_directions_and_coordinates_that_do_not_exist():
     assert diff.laplacian(u, over=[])(x) == 0
     whole = diff.directional(u, jnp.array([1.0, 0.0, 0.0]), 2)(x)
     np.testing.assert_allclose(whole, 6 * X[0])
+
+
+def test_exponents_that_are_learned():
+    """u_xx = p (p - 1) x^(p - 2): its slope by p at p = 1 is 1 / x."""
+    second = lambda p: diff.partial(lambda z: z[0] ** p, "u_xx", "x")(jnp.array([3.0]))
+    np.testing.assert_allclose(jax.grad(second)(1.0), 1 / 3, rtol=1e-13)
+    first = lambda p: diff.partial(lambda z: z[0] ** p, "u_x", "x")(jnp.array([3.0]))
+    np.testing.assert_allclose(jax.grad(first)(0.0), 1 / 3, rtol=1e-13)
+    at_zero = diff.partial(lambda z: z[0] ** jnp.array(2.0), "u_xxx", "x")
+    np.testing.assert_array_equal(at_zero(jnp.zeros(1)), 0.0)

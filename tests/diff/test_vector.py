@@ -258,3 +258,14 @@ def test_log_determinants_of_another_structure():
         diff.log_determinant(MAPS["lower"], "banded")
     with pytest.raises(ValueError, match=r"`log_determinant`: a field of shape \(2,\)"):
         diff.log_determinant(lambda x: x[:2])(x)
+
+
+def test_time_may_be_counted_from_the_end():
+    u = lambda p: p[0] * p[1] * p[2]
+    v = lambda p: jnp.array([2.0, 3.0])
+    p = jnp.array([0.3, 0.5, 0.7])
+    for time in (2, -1):
+        found = diff.material_derivative(u, v, time=time)(p)
+        close(found, 2 * 0.5 * 0.7 + 3 * 0.3 * 0.7 + 0.3 * 0.5)
+    with pytest.raises(ValueError, match="there is no such coordinate"):
+        diff.material_derivative(u, v, time=3)(p)

@@ -36,7 +36,7 @@ class Equation:
     fields: tuple[str, ...]
     others: tuple[str, ...]
 
-    def __call__(self, u: Field, x: Float[Array, " D"], **others: Any) -> Any:
+    def __call__(self, u: Field, x: Float[Array, " D"], /, **others: Any) -> Any:
         """Calls the function with what it asks for.
 
         Args:

@@ -65,7 +65,7 @@ def _refuse_other(f: Field, x: Float[Array, " D"], structure: str) -> None:
         J = jax.jacfwd(f)(jnp.asarray(draws, x.dtype))
         beside = jnp.triu(J, 1) if structure == "lower" else jnp.tril(J, -1)
     try:
-        wrong = bool(np.any(np.asarray(beside) != 0))
+        wrong = bool(np.any(np.abs(np.asarray(beside)) > 0))
     except jax.errors.TracerArrayConversionError:
         return  # f closes over traced parameters: it was, or will be, tried outside
     if wrong:

@@ -72,9 +72,8 @@ def _sums(
 ) -> Streams:
     """Sums of derivatives only: any other directions that span the same will do."""
     mode, count = "", len(seeds)
-    if count >= MANY:
-        seeds = narrowed(u, x, seeds)
-    if len(seeds) < count:
+    if count >= MANY and (narrow := narrowed(u, x, seeds)):
+        u, x, seeds = narrow
         mode = f", {len(seeds)} directions for {count}"
     if len(seeds) <= MOST_STREAMS or set(wanted) - {(), (LAPLACE,)}:
         every = tuple(range(len(seeds)))
@@ -92,7 +91,7 @@ def _grouped(
     """Groups of directions on a mapped axis, which share the value and the sum."""
     groups = -(-len(seeds) // GROUP)
     padded = jnp.pad(seeds, ((0, groups * GROUP - len(seeds)), (0, 0)))
-    every, axis = tuple(range(GROUP)), "directions"
+    every, axis = tuple(range(GROUP)), "osculate.diff.directions"
     options = {"mode": f"{mode}, in {groups} groups of {GROUP}", "axis": axis}
     one = lambda group: forward(u, x, wanted, group, every, **options)
     mapped = jax.vmap(one, axis_name=axis, out_axes=None)

@@ -216,7 +216,8 @@ def refuse_mixing(f: Field, x: Float[Array, " N"]) -> None:
             "expected the same."
         )
     try:
-        moved = bool(np.any((np.asarray(y) != np.asarray(z)) & half))
+        y, z = np.asarray(y), np.asarray(z)
+        moved = bool(np.any((y != z) & half & ~np.isnan(y)))
     except jax.errors.TracerArrayConversionError:
         return  # f closes over traced parameters: it was, or will be, tried outside
     if moved:

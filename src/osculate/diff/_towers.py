@@ -122,13 +122,14 @@ def _root(f: Callable[[Array], Array], p: float) -> Tower:
 
 
 def _pow(x: Array, order: int, p: Array) -> Values:
-    """Returns x^p and its derivatives; a factor that became 0 leaves no x^(p-n)."""
+    """Returns x^p and its derivatives; a factor 0 leaves no infinite power at 0."""
     p = jnp.asarray(p, x.dtype)
     found, factor = [lax.pow(x, p)], jnp.ones_like(p)
     for n in range(order):
         factor = factor * (p - n)
-        power = lax.pow(x, jnp.where(factor == 0, 1, p - n - 1))
-        found.append(jnp.where(factor == 0, 0, factor * power))
+        gone = (factor == 0) & (x == 0)
+        power = lax.pow(jnp.where(gone, 1, x), p - n - 1)
+        found.append(jnp.where(gone, 0, factor * power))
     return found
 
 

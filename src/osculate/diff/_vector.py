@@ -200,7 +200,12 @@ def material_derivative(u: Field, velocity: Field, *, time: int = 0) -> Field:
                 f"`material_derivative`: a velocity of shape {v.shape}; expected "
                 f"{(x.size - 1,)}, one component per space coordinate."
             )
-        return jnp.insert(v, time, 1.0)
+        if not -x.size <= time < x.size:
+            raise ValueError(
+                f"`material_derivative`: time={time} at a point of {x.size} "
+                "coordinates; there is no such coordinate."
+            )
+        return jnp.insert(v, time % x.size, 1.0)
 
     return advection(u, along)
 

@@ -23,7 +23,7 @@ from ._build import (
 )
 from ._journal import Journal
 from ._plan import main_plan, values_only_plan
-from ._settings import Settings
+from ._settings import Settings, loss_of
 
 
 class Arms(NamedTuple):
@@ -56,12 +56,13 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
     compare = settings.compare and max(orders) > 0
     plan = main_plan(budget, compare=compare)
     name = "derivatives" if max(orders) else "values"
-    wanted = objective(orders, scales)
+    loss = loss_of(settings.loss)
+    wanted = objective(orders, scales, loss)
     main = fit_arm(journal, name, wanted, model, rows, plan, key=batches)
     values_only = None
     if compare:
         plan = values_only_plan(plan, budget, main.taken)
-        wanted = objective((0,), scales)
+        wanted = objective((0,), scales, loss)
         values_only = fit_arm(
             journal, "values only", wanted, model, rows, plan, key=batches
         )

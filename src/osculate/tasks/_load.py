@@ -13,7 +13,7 @@ from ._build import Scales, objective
 from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
 from ._folder import RunFolder
 from ._pack import unpack_model, unpack_page
-from ._settings import Settings
+from ._settings import Settings, loss_of
 from ._surrogate import Surrogate
 
 
@@ -67,11 +67,14 @@ def _surrogate(run: RunFolder) -> Surrogate:
     read = lambda name: (run.path / name).read_bytes()
     metrics = store.parse(read(METRICS), run.path / METRICS, "the file")
     histories, _ = store.unpack(read(HISTORY), run.path / HISTORY)
+    settings = Settings(**_tuples(recipe["settings"]))
     with jax.enable_x64(True):
         model, low, high = unpack_model(read(MODEL), run.path / MODEL)
         result = Result(
             model,
-            objective(tuple(recipe["data"]["orders"]), _scales(model)),
+            objective(
+                tuple(recipe["data"]["orders"]), _scales(model), loss_of(settings.loss)
+            ),
             {},
             {n[6:]: a for n, a in histories.items() if n.startswith("final/")},
             metrics["stats"],
@@ -85,7 +88,7 @@ def _surrogate(run: RunFolder) -> Surrogate:
         high=high,
         metrics=_in_order(metrics["metrics"], page := _page(run, read)),
         values_only=metrics["values_only"] and _in_order(metrics["values_only"], page),
-        settings=Settings(**_tuples(recipe["settings"])),
+        settings=settings,
         page=page,
         recipe=recipe,
         histories=histories,

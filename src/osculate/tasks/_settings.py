@@ -12,7 +12,7 @@ from osculate.nets import ACTIVATIONS
 
 from ._budget import parse_budget
 
-NOISE = 0.05  # of the spread of a column: a usual error, to a loss that forgives others
+NOISE = 0.01  # of the spread of a column: a usual error to a loss that forgives others
 LOSSES = {
     "gaussian": chance.Gaussian(),
     "laplace": chance.LaplaceLoss(),

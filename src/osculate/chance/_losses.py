@@ -1,0 +1,208 @@
+"""Losses of a difference: Laplace, Cauchy, Student and Huber.
+
+All forgive gross errors more than `Gaussian` does: the pull of one error on the
+prediction is bounded, and tends to 0 for Cauchy and Student.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
+
+from ._distribution import require
+from ._loss import AbstractLoss, broadcasts, predictions, targets
+
+POSITIVE = "is not positive; expected above 0"
+
+
+class LaplaceLoss(AbstractLoss):
+    """Laplace noise, that is absolute differences: `|z - y| / scale`.
+
+    The best constant is the median. Dropped: `log(2 scale)`.
+
+    Attributes:
+        scale: Expected absolute difference, in the units of z, a number or an array
+            that broadcasts against z.
+
+    Example:
+        >>> float(LaplaceLoss(2.0)(jnp.array([1.0, -3.0]), None))
+        2.0
+    """
+
+    scale: PyTree[Any] = 1.0
+
+    def __check_init__(self):
+        """Checks the scale.
+
+        Raises:
+            ValueError: If it is not positive.
+        """
+        require(self.scale > 0, "LaplaceLoss", f"scale {POSITIVE}")
+
+    def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
+        return absolute(_ratio("LaplaceLoss", z, y, self.scale))
+
+    def weight(
+        self, z: Shaped[Array, "..."], y: ArrayLike | None
+    ) -> Float[Array, "..."]:
+        return _constant(z, 1 / _square(self.scale))
+
+
+class CauchyLoss(AbstractLoss):
+    """Cauchy noise: `log(1 + r**2)` of `r = (z - y) / scale`.
+
+    Dropped: `log(pi scale)`.
+
+    Attributes:
+        scale: Half of all differences are below it, in the units of z, a number or an
+            array that broadcasts against z.
+
+    Example:
+        >>> round(float(CauchyLoss()(jnp.array(1.0), None)), 4)
+        0.6931
+    """
+
+    scale: PyTree[Any] = 1.0
+
+    def __check_init__(self):
+        """Checks the scale.
+
+        Raises:
+            ValueError: If it is not positive.
+        """
+        require(self.scale > 0, "CauchyLoss", f"scale {POSITIVE}")
+
+    def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
+        return _log1p_square(_ratio("CauchyLoss", z, y, self.scale))
+
+    def weight(
+        self, z: Shaped[Array, "..."], y: ArrayLike | None
+    ) -> Float[Array, "..."]:
+        return _constant(z, 0.5 / _square(self.scale))
+
+
+class StudentTLoss(AbstractLoss):
+    """Student's t noise: `(degrees + 1) / 2 * log(1 + r**2 / degrees)`.
+
+    Here `r = (z - y) / scale`; one degree is Cauchy, infinitely many are Gaussian.
+    Dropped: `log scale` and the constants of the degrees, which therefore cannot be
+    learned by this loss.
+
+    Attributes:
+        degrees: Degrees of freedom, positive.
+        scale: Scale of the differences, in the units of z, a number or an array that
+            broadcasts against z.
+
+    Example:
+        >>> round(float(StudentTLoss(3.0)(jnp.array(3.0), None)), 4)
+        2.7726
+    """
+
+    degrees: PyTree[Any] = 4.0
+    scale: PyTree[Any] = 1.0
+
+    def __check_init__(self):
+        """Checks the parameters.
+
+        Raises:
+            ValueError: If one is not positive.
+        """
+        require(self.degrees > 0, "StudentTLoss", f"degrees {POSITIVE}")
+        require(self.scale > 0, "StudentTLoss", f"scale {POSITIVE}")
+
+    def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
+        r = _ratio("StudentTLoss", z, y, self.scale)
+        return (self.degrees + 1) / 2 * _log1p_square(r / self.degrees**0.5)
+
+    def weight(
+        self, z: Shaped[Array, "..."], y: ArrayLike | None
+    ) -> Float[Array, "..."]:
+        share = (self.degrees + 1) / (self.degrees + 3)
+        return _constant(z, share / _square(self.scale))
+
+
+class HuberLoss(AbstractLoss):
+    """Half a square near 0, straight beyond: `r**2 / 2` or `t * (|r| - t / 2)`.
+
+    Here `r = (z - y) / scale` and `t` is the threshold; value and slope are continuous.
+    It is the likelihood of the density proportional to `exp(-loss)`; dropped: its
+    normalization. Reference: Huber (1964), Robust estimation of a location parameter.
+
+    Attributes:
+        threshold: Where the square ends, in scales. At 1.345 the mean of normal numbers
+            is estimated with 95 % of the efficiency of least squares.
+        scale: Scale of the differences, in the units of z, a number or an array that
+            broadcasts against z.
+
+    Example:
+        >>> float(HuberLoss(1.0)(jnp.array([0.5, 3.0]), None))
+        2.625
+    """
+
+    threshold: PyTree[Any] = 1.345
+    scale: PyTree[Any] = 1.0
+
+    def __check_init__(self):
+        """Checks the parameters.
+
+        Raises:
+            ValueError: If one is not positive.
+        """
+        require(self.threshold > 0, "HuberLoss", f"threshold {POSITIVE}")
+        require(self.scale > 0, "HuberLoss", f"scale {POSITIVE}")
+
+    def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
+        r = _ratio("HuberLoss", z, y, self.scale)
+        near = jnp.clip(r, -self.threshold, self.threshold)
+        return near * (r - 0.5 * near)
+
+    def weight(
+        self, z: Shaped[Array, "..."], y: ArrayLike | None
+    ) -> Float[Array, "..."]:
+        t = jnp.asarray(self.threshold, z.dtype)
+        near = math.sqrt(math.pi / 2) * jax.scipy.special.erf(t / math.sqrt(2))
+        share = near / (near + jnp.exp(-0.5 * t**2) / t)
+        return _constant(z, share / _square(self.scale))
+
+
+def absolute(r: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Returns `|r|`, whose derivative at 0 is 0 here, where that of `jnp.abs` is 1.
+
+    Args:
+        r: Real numbers.
+
+    Returns:
+        An array of the same shape.
+    """
+    return r * jnp.sign(r)
+
+
+def _ratio(
+    owner: str, z: Array, y: ArrayLike | None, scale: Any
+) -> Float[Array, "..."]:
+    """Returns `(z - y) / scale`, of the shape of z."""
+    z = predictions(owner, z)
+    if not broadcasts(jnp.shape(scale), z.shape):
+        raise ValueError(
+            f"`{owner}`: scale has shape {jnp.shape(scale)}; expected a number or an "
+            f"array that broadcasts to that of the predictions, {z.shape}."
+        )
+    return (z if y is None else z - targets(owner, y, z.shape, z.dtype)) / scale
+
+
+def _square(scale: Any) -> Any:
+    return scale * scale
+
+
+def _constant(z: Array, value: Any) -> Float[Array, "..."]:
+    return jnp.broadcast_to(jnp.asarray(value, z.dtype), z.shape)
+
+
+def _log1p_square(r: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Returns `log(1 + r**2)`, also where the square has no number of its own."""
+    small = jnp.abs(r) < 1
+    inner, outer = jnp.where(small, r, 0.0), jnp.where(small, 1.0, r)
+    far = 2 * jnp.log(jnp.abs(outer)) + jnp.log1p((1 / outer) ** 2)
+    return jnp.where(small, jnp.log1p(inner**2), far)

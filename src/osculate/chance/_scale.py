@@ -1,0 +1,128 @@
+"""The scale of a loss of differences: in other units, and learned from residuals."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from osculate.core import Gaussian
+
+from ._distribution import require
+from ._losses import CauchyLoss, HuberLoss, LaplaceLoss, StudentTLoss
+
+LOSSES = (Gaussian, LaplaceLoss, CauchyLoss, StudentTLoss, HuberLoss)
+
+
+def rescale(loss: Any, unit: PyTree[Any]) -> Any:
+    """Returns the loss of differences that are measured in a unit.
+
+    Args:
+        loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss`, `StudentTLoss` or `HuberLoss`.
+        unit: Size of the unit, a number or an array; it multiplies the scale.
+
+    Returns:
+        A loss of the same class.
+
+    Raises:
+        TypeError: If the loss is of another class.
+
+    Example:
+        >>> rescale(LaplaceLoss(2.0), 3.0)
+        LaplaceLoss(scale=6.0)
+    """
+    return _with_scale(loss, _scale("rescale", loss) * unit)
+
+
+def update_scale(
+    loss: Any,
+    residuals: Float[Array, "N ..."],
+    weights: Float[Array, "..."] | None = None,
+) -> Any:
+    """Returns the loss with the scale that residuals make likely.
+
+    Gaussian: their root mean square; Laplace: their mean absolute value; both are the
+    maximum of the likelihood. Student and Cauchy (one degree): one step of expectation
+    and maximization from the present scale, which never lowers the likelihood.
+
+    Args:
+        loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss` or `StudentTLoss`. A scale without
+            axes is one for all entries; one of shape `residuals.shape[1:]` is updated
+            entry by entry.
+        residuals: `z - y`, in the units of z.
+        weights: Not negative, `(N,)` or of the shape of the residuals; None means 1.
+
+    Returns:
+        A loss of the same class.
+
+    Raises:
+        TypeError: If the loss is of another class.
+        ValueError: If shapes do not fit, or no residual with a weight differs from 0.
+
+    Reference: Lange, Little and Taylor (1989), Robust statistical modeling using the t
+        distribution.
+
+    Example:
+        >>> float(update_scale(LaplaceLoss(), jnp.array([1.0, -3.0])).scale)
+        2.0
+    """
+    scale = jnp.asarray(_scale("update_scale", loss), residuals.dtype)
+    w = _weights(residuals, weights)
+    axes = _axes(residuals, scale)
+    mean = lambda a: jnp.sum(w * a, axes) / jnp.sum(w, axes)
+    if isinstance(loss, Gaussian):
+        new = jnp.sqrt(mean(residuals**2))
+    elif isinstance(loss, LaplaceLoss):
+        new = mean(jnp.abs(residuals))
+    elif isinstance(loss, CauchyLoss | StudentTLoss):
+        degrees = loss.degrees if isinstance(loss, StudentTLoss) else 1.0
+        r = residuals / (scale[None] if scale.ndim else scale)
+        new = scale * jnp.sqrt(mean((degrees + 1) * r**2 / (degrees + r**2)))
+    else:
+        raise TypeError(
+            "`update_scale`: loss is a HuberLoss, whose scale has no closed form; "
+            "expected Gaussian, LaplaceLoss, CauchyLoss or StudentTLoss."
+        )
+    what = "residuals are all 0 or without weight; expected some that are not"
+    require(new > 0, "update_scale", what)
+    return _with_scale(loss, new)
+
+
+def _scale(owner: str, loss: Any) -> Any:
+    if not isinstance(loss, LOSSES):
+        raise TypeError(
+            f"`{owner}`: loss is {loss!r}; expected one of "
+            f"{', '.join(kind.__name__ for kind in LOSSES)}."
+        )
+    return loss.sigma if isinstance(loss, Gaussian) else loss.scale
+
+
+def _with_scale(loss: Any, scale: Any) -> Any:
+    if isinstance(loss, Gaussian):
+        return Gaussian(scale)
+    return dataclasses.replace(loss, scale=scale)
+
+
+def _weights(residuals: Array, weights: Array | None) -> Float[Array, "N ..."]:
+    """Returns weights of the shape of the residuals."""
+    if weights is None:
+        return jnp.ones_like(residuals)
+    if weights.shape not in (residuals.shape, residuals.shape[:1]):
+        raise ValueError(
+            f"`update_scale`: weights has shape {weights.shape}; expected "
+            f"{residuals.shape[:1]} or {residuals.shape}, from the residuals."
+        )
+    shape = weights.shape + (1,) * (residuals.ndim - weights.ndim)
+    return jnp.broadcast_to(weights.reshape(shape), residuals.shape)
+
+
+def _axes(residuals: Array, scale: Array) -> int | None:
+    """Returns the axes over which entries share a scale; None means all."""
+    if not scale.ndim:
+        return None
+    if scale.shape != residuals.shape[1:]:
+        raise ValueError(
+            f"`update_scale`: residuals has shape {residuals.shape}; expected "
+            f"(N, {', '.join(map(str, scale.shape))}), from the scale of the loss."
+        )
+    return 0

@@ -1,0 +1,54 @@
+"""Numbers brought together: to one shape and precision, in a matrix, in a sum."""
+
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+
+def aligned(*values: ArrayLike) -> tuple[Array, ...]:
+    """Returns values as arrays of one shape and one precision.
+
+    Args:
+        *values: Parameters and draws, at least one of real numbers; counts become real.
+
+    Returns:
+        As many arrays, broadcast against each other.
+    """
+    arrays = [jnp.asarray(value) for value in values]
+    real = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.inexact)]
+    dtype = jnp.result_type(*real)
+    return tuple(jnp.broadcast_arrays(*(a.astype(dtype) for a in arrays)))
+
+
+def matrix(rows: Sequence[Sequence[Array]]) -> Array:
+    """Returns entries of one shape as `(..., n, m)`: a matrix per entry."""
+    return jnp.stack([jnp.stack(tuple(row), axis=-1) for row in rows], axis=-2)
+
+
+def diagonal_matrix(values: Float[Array, "*s n"]) -> Float[Array, "*s n n"]:
+    """Returns matrices with these diagonals."""
+    size = values.shape[-1]
+    identity = jnp.identity(size, dtype=bool).reshape(
+        (1,) * (values.ndim - 1) + (size, size)
+    )
+    return jnp.where(identity, values[..., None], 0.0)
+
+
+def weighted_sum(
+    log_weights: Float[Array, "*s n"], values: Float[Array, "*s n"]
+) -> Float[Array, "*s"]:
+    """Returns `sum(exp(log_weights) * values)`, where 0 times infinity is 0.
+
+    Args:
+        log_weights: Logarithms of probabilities; minus infinity of those that are 0.
+        values: What is weighted.
+
+    Returns:
+        The sums; their derivatives are finite too.
+    """
+    there = log_weights > -math.inf
+    weights = jnp.exp(jnp.where(there, log_weights, 0.0))
+    return jnp.sum(jnp.where(there, weights * jnp.where(there, values, 0.0), 0.0), -1)
