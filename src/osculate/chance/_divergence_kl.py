@@ -78,7 +78,7 @@ def estimate_kl(
 
     Example:
         >>> from osculate.chance import Laplace, Normal
-        >>> found = estimate_kl(Normal(), Laplace(), jr.key(0), 10_000)
+        >>> found = estimate_kl(Normal(), Laplace(), jax.random.key(0), 10_000)
         >>> abs(float(found.value) - 0.0721) < 4.5 * float(found.standard_error)
         True
     """
