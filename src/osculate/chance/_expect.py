@@ -14,11 +14,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ._categorical import Categorical
 from ._composed import Independent
-from ._counts import weighted_sum
 from ._distribution import Distribution
 from ._draws import constant_draws, draws
 from ._measure import has_weak_derivatives, weak_terms
 from ._relaxed import gumbel_softmax, straight_through
+from ._shapes import weighted_sum
 
 FEW = 64  # joint values that "auto" goes through
 MOST = 2**16  # that "enumerate" does

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
 
 from ._distribution import require
+from ._log1p_square import log1p_square
 from ._loss import AbstractLoss, broadcasts, predictions, targets
 
 POSITIVE = "is not positive; expected above 0"
@@ -75,7 +76,7 @@ class CauchyLoss(AbstractLoss):
         require(self.scale > 0, "CauchyLoss", f"scale {POSITIVE}")
 
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
-        return _log1p_square(_ratio("CauchyLoss", z, y, self.scale))
+        return log1p_square(_ratio("CauchyLoss", z, y, self.scale))
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None
@@ -114,7 +115,7 @@ class StudentTLoss(AbstractLoss):
 
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
         r = _ratio("StudentTLoss", z, y, self.scale)
-        return (self.degrees + 1) / 2 * _log1p_square(r / self.degrees**0.5)
+        return (self.degrees + 1) / 2 * log1p_square(r / self.degrees**0.5)
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None
@@ -198,11 +199,3 @@ def _square(scale: Any) -> Any:
 
 def _constant(z: Array, value: Any) -> Float[Array, "..."]:
     return jnp.broadcast_to(jnp.asarray(value, z.dtype), z.shape)
-
-
-def _log1p_square(r: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Returns `log(1 + r**2)`, also where the square has no number of its own."""
-    small = jnp.abs(r) < 1
-    inner, outer = jnp.where(small, r, 0.0), jnp.where(small, 1.0, r)
-    far = 2 * jnp.log(jnp.abs(outer)) + jnp.log1p((1 / outer) ** 2)
-    return jnp.where(small, jnp.log1p(inner**2), far)

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
+from ._log1p_square import log1p_square
 from ._shapes import aligned, matrix
 
 
@@ -124,7 +125,7 @@ class Cauchy(Distribution):
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, location, scale = aligned(x, self.location, self.scale)
-        return -_log1p_square((x - location) / scale) - jnp.log(math.pi * scale)
+        return -log1p_square((x - location) / scale) - jnp.log(math.pi * scale)
 
     @property
     def mean(self) -> Array:
@@ -144,13 +145,6 @@ class Cauchy(Distribution):
     def fisher(self) -> Float[Array, "... 2 2"]:
         half = jnp.broadcast_to(0.5 / self.scale**2, self.shape)
         return matrix([[half, 0 * half], [0 * half, half]])
-
-
-def _log1p_square(z: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """Returns log(1 + z²), of z whose square overflows too."""
-    far = jnp.abs(z) > 1e9
-    near = jnp.log1p(jnp.where(far, 0.0, z) ** 2)
-    return jnp.where(far, 2 * jnp.log(jnp.where(far, jnp.abs(z), 1.0)), near)
 
 
 class StudentT(Distribution):
@@ -205,7 +199,7 @@ class StudentT(Distribution):
         x, nu, location, scale = aligned(x, self.degrees, self.location, self.scale)
         z = (x - location) / (scale * jnp.sqrt(nu))
         constant = _half_step(nu / 2) - 0.5 * jnp.log(math.pi * nu) - jnp.log(scale)
-        return constant - 0.5 * (nu + 1) * _log1p_square(z)
+        return constant - 0.5 * (nu + 1) * log1p_square(z)
 
     @property
     def mean(self) -> Array:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -101,11 +101,11 @@ def cost_of(jaxpr: Any, moving: Collection[Any] | None = None) -> Cost:
         The count.
     """
     equations = jaxpr.eqns if moving is None else depending(jaxpr, moving)
-    needed = {v for v in jaxpr.outvars if not isinstance(v, core.Literal)}
+    needed = set(variables(jaxpr.outvars))
     costs = []
     for eqn in reversed(equations):
         if not needed.isdisjoint(eqn.outvars):
-            needed.update(v for v in eqn.invars if not isinstance(v, core.Literal))
+            needed.update(variables(eqn.invars))
             costs.append(_equation(eqn))
     return _sum(costs)
 
@@ -122,11 +122,15 @@ def depending(jaxpr: Any, moving: Collection[Any]) -> list[Any]:
     """
     known, found = set(moving), []
     for eqn in jaxpr.eqns:
-        operands = (v for v in eqn.invars if not isinstance(v, core.Literal))
-        if not known.isdisjoint(operands):
+        if not known.isdisjoint(variables(eqn.invars)):
             known.update(eqn.outvars)
             found.append(eqn)
     return found
+
+
+def variables(ends: Iterable[Any]) -> list[Any]:
+    """Returns those of the operands or results that are not written as numbers."""
+    return [v for v in ends if not isinstance(v, core.Literal)]
 
 
 def _equation(eqn: Any) -> Cost:

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend import core
 
 from ._choose import Note, noted
-from ._count import Cost, cost, cost_of, depending
+from ._count import Cost, cost, cost_of, depending, variables
 from ._keys import LAPLACE, Key
 from ._notation import names, partial_name
 from ._partials import partials
@@ -119,8 +118,8 @@ def _title(key: Key, labels: Sequence[str]) -> str:
 def _alive(jaxpr: Any) -> int:
     """Returns the largest sum of the sizes of what is still needed, of one point."""
     equations = depending(jaxpr, jaxpr.invars)
-    last = {v: at for at, eqn in enumerate(equations) for v in _variables(eqn.invars)}
-    last |= dict.fromkeys(_variables(jaxpr.outvars), len(equations))
+    last = {v: at for at, eqn in enumerate(equations) for v in variables(eqn.invars)}
+    last |= dict.fromkeys(variables(jaxpr.outvars), len(equations))
     alive, most = {}, 0
     for at, eqn in enumerate(equations):
         sizes = {v: v.aval.size * v.aval.dtype.itemsize for v in eqn.outvars}
@@ -128,7 +127,3 @@ def _alive(jaxpr: Any) -> int:
         most = max(most, sum(alive.values()))
         alive = {v: size for v, size in alive.items() if last[v] > at}
     return most
-
-
-def _variables(ends: Sequence[Any]) -> list[Any]:
-    return [v for v in ends if not isinstance(v, core.Literal)]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array, Float
 
-from ._count import depending
+from ._count import depending, variables
 from ._types import Directions, Field
 
 LINEAR = {
@@ -126,11 +126,11 @@ def _cut(jaxpr: Any, most: int) -> tuple[int, Any] | None:
 
     The shortest one, below `most`, and the number of the equation that gives it.
     """
-    last = {v: at for at, eqn in enumerate(jaxpr.eqns) for v in _variables(eqn.invars)}
-    last |= dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
+    last = {v: at for at, eqn in enumerate(jaxpr.eqns) for v in variables(eqn.invars)}
+    last |= dict.fromkeys(variables(jaxpr.outvars), len(jaxpr.eqns))
     moving, best = set(jaxpr.invars), None
     for at, eqn in enumerate(jaxpr.eqns):
-        if moving.isdisjoint(_variables(eqn.invars)):
+        if moving.isdisjoint(variables(eqn.invars)):
             continue
         if not _is_affine(eqn, moving):
             break
@@ -158,7 +158,3 @@ def _is_affine(eqn: Any, moving: set[Any]) -> bool:
     if name in LINEAR:
         return moves[0] and sum(moves) == 1
     return name in ADDITIVE or (name in BILINEAR and sum(moves) == 1)
-
-
-def _variables(ends: Any) -> list[Any]:
-    return [v for v in ends if not isinstance(v, core.Literal)]

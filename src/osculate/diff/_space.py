@@ -103,7 +103,7 @@ class Space:
         found: Bundle = {(): a[()] / b[()]}
         for key in self.keys:
             rule = [(n, k, l) for n, k, l in product(key, self.summed) if l]
-            terms = [_scaled(-1, t) for t in self._terms(rule, found, b)]
+            terms = [scaled(-1, t) for t in self._terms(rule, found, b)]
             if key in a:
                 terms.append(a[key])
             if terms:
@@ -126,7 +126,7 @@ class Space:
             for n, factors in chain(key, self.summed):
                 streams = [s for k in factors if (s := self.get(u, k)) is not None]
                 if tower[len(factors)] is not None and len(streams) == len(factors):
-                    term = _scaled(n, functools.reduce(jnp.multiply, streams))
+                    term = scaled(n, functools.reduce(jnp.multiply, streams))
                     inner.setdefault(len(factors), []).append(term)
             parts = [
                 tower[m] * self._total(terms, m) for m, terms in sorted(inner.items())
@@ -158,9 +158,9 @@ class Space:
         def rate_of(key: Key) -> Array | None:
             if key not in rates:
                 squares = self._terms(square(key, self.summed), found, found)
-                parts = [_scaled(quadratic, t) for t in squares if quadratic]
+                parts = [scaled(quadratic, t) for t in squares if quadratic]
                 own = self.get(found, key)
-                parts += [_scaled(linear, own)] if linear and own is not None else []
+                parts += [scaled(linear, own)] if linear and own is not None else []
                 if not parts:
                     return None
                 rates[key] = functools.reduce(jnp.add, parts)
@@ -168,7 +168,7 @@ class Space:
 
         for key in self.keys:
             terms = [
-                _scaled(n, g * v)
+                scaled(n, g * v)
                 for n, a, b in slope(key, self.summed)
                 if (v := self.get(u, b)) is not None and (g := rate_of(a)) is not None
             ]
@@ -189,7 +189,7 @@ class Space:
             x, y = self.get(a, k), self.get(b, l)
             if x is not None and y is not None:
                 terms = own if _directions(k, l) == 2 else shared
-                terms.append(_scaled(n, times(x, y)))
+                terms.append(scaled(n, times(x, y)))
         return [*shared, self._total(own, 2)] if own else shared
 
     def _total(self, terms: Sequence[Any], directions: int) -> Any:
@@ -226,7 +226,7 @@ class Space:
                     continue
                 for bundle, out in zip(found, _derived(g, at, along), strict=True):
                     if jnp.issubdtype(bundle[()].dtype, jnp.inexact):
-                        term = self._total([_scaled(n, out)], len(factors))
+                        term = self._total([scaled(n, out)], len(factors))
                         bundle[key] = bundle[key] + term if key in bundle else term
         return found
 
@@ -254,5 +254,6 @@ def _directions(*factors: Key) -> int:
     return sum(i != LAPLACE for key in factors for i in key)
 
 
-def _scaled(n: int | float, a: Any) -> Any:
+def scaled(n: int | float, a: Any) -> Any:
+    """Returns n times a, and a itself where n is 1."""
     return a if n == 1 else n * a

@@ -15,6 +15,8 @@ from jax import lax
 from jaxtyping import Array
 from numpy.polynomial import polynomial
 
+from ._space import scaled
+
 Values = list[Any]
 """Arrays; None is 0."""
 Tower = Callable[..., Values]
@@ -36,7 +38,7 @@ def integer_power(x: Array, p: int, order: int) -> Values:
     """Returns x^p, p x^(p-1), ... for an integer p."""
     found, factor = [], 1
     for n in range(order + 1):
-        found.append(_scaled(factor, lax.integer_pow(x, p - n)) if factor else None)
+        found.append(scaled(factor, lax.integer_pow(x, p - n)) if factor else None)
         factor *= p - n
     return found
 
@@ -82,7 +84,7 @@ def _exp(x: Array, order: int) -> Values:
 
 def _exp2(x: Array, order: int) -> Values:
     y = lax.exp2(x)
-    return [_scaled(math.log(2) ** n, y) for n in range(order + 1)]
+    return [scaled(math.log(2) ** n, y) for n in range(order + 1)]
 
 
 def _expm1(x: Array, order: int) -> Values:
@@ -113,7 +115,7 @@ def _root(f: Callable[[Array], Array], p: float) -> Tower:
         y, factor = f(x), p
         found, power = [y], lax.integer_pow(y, round((p - 1) / p))
         for n in range(1, order + 1):
-            found.append(_scaled(factor, power))
+            found.append(scaled(factor, power))
             factor *= p - n
             power = power / x
         return found
@@ -178,11 +180,7 @@ def _horner(coefficients: list[float], y: Array) -> Array | float | None:
 
 
 def _times(a: Array, b: Array | float | None) -> Array | None:
-    return None if b is None else _scaled(b, a) if isinstance(b, float) else a * b
-
-
-def _scaled(factor: int | float, a: Array) -> Array:
-    return a if factor == 1 else factor * a
+    return None if b is None else scaled(b, a) if isinstance(b, float) else a * b
 
 
 _negative = lambda f: lambda x: -f(x)
