@@ -45,7 +45,49 @@ class Objective(eqx.Module):
         Raises:
             ValueError: If a label has no samples.
         """
-        parts = self._collect(lambda t, s: t.parts(model, s), samples)
+        return self.loss(self.outputs(model, samples), samples)
+
+    def outputs(
+        self, model: PyTree[Any], samples: Mapping[str, Samples]
+    ) -> dict[str, dict[str, Array]]:
+        """Returns everything that is looked at: the model's half of the objective.
+
+        Args:
+            model: The model, any pytree.
+            samples: Samples for every label.
+
+        Returns:
+            Arrays with leading axis N, by label and name.
+
+        Raises:
+            ValueError: If a label has no samples.
+        """
+        missing = [label for label in self.terms if label not in samples]
+        if missing:
+            raise ValueError(
+                f"`Objective`: no samples for the terms {missing}; got samples for "
+                f"{sorted(samples)}. Pass samples={{{missing[0]!r}: Samples(...)}}."
+            )
+        return {
+            label: term.outputs(model, samples[label])
+            for label, term in self.terms.items()
+        }
+
+    def loss(
+        self,
+        outputs: Mapping[str, Mapping[str, Array]],
+        samples: Mapping[str, Samples],
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """Returns the loss of given outputs, and its parts: the other half.
+
+        Args:
+            outputs: `outputs(model, samples)`.
+            samples: Samples for every label.
+
+        Returns:
+            The sum of all parts, and the parts by `label.name`.
+        """
+        parts = self._named(lambda t, z, s: t.parts(z, s), outputs, samples)
         return sum(parts.values()), parts  # pyright: ignore[reportReturnType]
 
     def residuals(
@@ -63,19 +105,14 @@ class Objective(eqx.Module):
         Raises:
             ValueError: If a label has no samples.
         """
-        return self._collect(lambda t, s: t.residuals(model, s), samples)
+        outputs = self.outputs(model, samples)
+        return self._named(lambda t, z, s: t.residuals(z, s), outputs, samples)
 
-    def _collect(
-        self, ask: Callable[[Term, Samples], dict], samples: Mapping[str, Samples]
+    def _named(
+        self, ask: Callable[..., dict], outputs: Mapping, samples: Mapping[str, Samples]
     ) -> dict:
-        missing = [label for label in self.terms if label not in samples]
-        if missing:
-            raise ValueError(
-                f"`Objective`: no samples for the terms {missing}; got samples for "
-                f"{sorted(samples)}. Pass samples={{{missing[0]!r}: Samples(...)}}."
-            )
         return {
             f"{label}.{name}" if name else label: value
             for label, term in self.terms.items()
-            for name, value in ask(term, samples[label]).items()
+            for name, value in ask(term, outputs[label], samples[label]).items()
         }

@@ -1,6 +1,6 @@
 """One demand on a model: what to look at, and how bad it is."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -28,8 +28,91 @@ class Term(eqx.Module):
     loss: Any = Gaussian()
     weight: Any = 1.0
 
+    def at(
+        self, model: PyTree[Any], x: PyTree[Any], y: PyTree[Any]
+    ) -> dict[str, Array]:
+        """Returns what the probe finds at one point, by name.
+
+        Args:
+            model: The model, any pytree the probe understands.
+            x: One point.
+            y: What is known there.
+
+        Returns:
+            Arrays by name; that of a probe that returns an array is `""`.
+        """
+        z = self.probe(model, x, y)
+        return z if isinstance(z, dict) else {"": z}
+
+    def outputs(self, model: PyTree[Any], samples: Samples) -> dict[str, Array]:
+        """Returns what the probe finds at all points.
+
+        Args:
+            model: The model, any pytree the probe understands.
+            samples: N points.
+
+        Returns:
+            Arrays by name, with leading axis N.
+        """
+        return jax.vmap(lambda x, y: self.at(model, x, y))(samples.x, samples.y)
+
+    def shares(self, z: Mapping[str, Any], samples: Samples) -> dict[str, Array]:
+        """Returns how much each row or entry counts: `weight * w / W` of the part.
+
+        Args:
+            z: `outputs`, or arrays of no values with their shapes.
+            samples: N points.
+
+        Returns:
+            Arrays by name: `(N,)`, or of the shape of the output.
+        """
+        return {
+            name: _pick(self.weight, name) * _share(samples.weight, name, z[name])
+            for name in z
+        }
+
+    def loss_at(
+        self, z: Mapping[str, Array], y: PyTree[Any], share: Mapping[str, Array]
+    ) -> dict[str, Float[Array, ""]]:
+        """Returns one point's contribution to each part.
+
+        Args:
+            z: What `at` found.
+            y: What is known there.
+            share: The point's `shares`.
+
+        Returns:
+            Scalars by name.
+        """
+        return {
+            name: _pick(self.loss, name)(z[name], _target(y, name), share[name])
+            for name in z
+        }
+
+    def residual_at(
+        self, z: Mapping[str, Array], y: PyTree[Any], share: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Returns one point's residuals, half whose sum of squares is `loss_at`.
+
+        Args:
+            z: What `at` found.
+            y: What is known there.
+            share: The point's `shares`.
+
+        Returns:
+            Arrays by name, scaled by the square root of the share.
+
+        Raises:
+            ValueError: If a loss has no `residual`.
+        """
+        return {
+            name: _spread(jnp.sqrt(share[name]), z[name])
+            * _residual(_pick(self.loss, name))(z[name], _target(y, name))
+            for name in z
+        }
+
     def parts(
-        self, model: PyTree[Any], samples: Samples
+        self, z: Mapping[str, Array], samples: Samples
     ) -> dict[str, Float[Array, ""]]:
         """Returns each named quantity's share of the objective.
 
@@ -38,25 +121,22 @@ class Term(eqx.Module):
         that have it, then the entries add up (SPEC S0.2).
 
         Args:
-            model: The model, any pytree the probe understands.
+            z: `outputs`, with leading axis N.
             samples: N points.
 
         Returns:
-            Scalars by name; the name of a probe that returns an array is `""`.
+            Scalars by name.
         """
-        return {
-            name: _pick(self.weight, name)
-            * jnp.sum(_vmap_rows(_pick(self.loss, name))(z, y, w))
-            for name, z, y, w in self._rows(model, samples)
-        }
+        losses = jax.vmap(self.loss_at)(dict(z), samples.y, self.shares(z, samples))
+        return {name: jnp.sum(losses[name]) for name in z}
 
     def residuals(
-        self, model: PyTree[Any], samples: Samples
+        self, z: Mapping[str, Array], samples: Samples
     ) -> dict[str, Float[Array, "N ..."]]:
         """Returns by name the residuals `(N, ...)`, half whose square is the part.
 
         Args:
-            model: The model, any pytree the probe understands.
+            z: `outputs`, with leading axis N.
             samples: N points.
 
         Returns:
@@ -65,26 +145,8 @@ class Term(eqx.Module):
         Raises:
             ValueError: If a loss has no `residual`.
         """
-        found = {}
-        for name, z, y, w in self._rows(model, samples):
-            loss = _pick(self.loss, name)
-            if not hasattr(loss, "residual"):
-                raise ValueError(
-                    f"`Term`: the loss {loss!r} is no sum of squares: it has no "
-                    "`residual`. Use `Gaussian()`, or a method that needs none."
-                )
-            r = _vmap_rows(lambda z, y, w, loss=loss: loss.residual(z, y))
-            scale = jnp.sqrt(_pick(self.weight, name) * w)
-            found[name] = scale.reshape(scale.shape + (1,) * (z.ndim - w.ndim)) * r(
-                z, y, w
-            )
-        return found
-
-    def _rows(self, model: PyTree[Any], samples: Samples) -> Iterator[tuple]:
-        """Yields `(name, z, y, w / W)` with leading axis N."""
-        looked = jax.vmap(lambda x, y: self.probe(model, x, y))(samples.x, samples.y)
-        for name, z in (looked if isinstance(looked, dict) else {"": looked}).items():
-            yield name, z, _target(samples.y, name), _share(samples.weight, name, z)
+        found = jax.vmap(self.residual_at)(dict(z), samples.y, self.shares(z, samples))
+        return {name: found[name] for name in z}
 
 
 def _pick(choice: Any, name: str) -> Any:
@@ -122,5 +184,15 @@ def _share(weight: PyTree[Any], name: str, z: Float[Array, "N ..."]) -> Array:
     return w / jnp.where(total > 0, total, 1.0)[None]
 
 
-def _vmap_rows(loss: Callable[..., Any]) -> Callable[..., Any]:
-    return jax.vmap(lambda z, y, w: loss(z, y, w))
+def _residual(loss: Any) -> Callable[..., Any]:
+    if not hasattr(loss, "residual"):
+        raise ValueError(
+            f"`Term`: the loss {loss!r} is no sum of squares: it has no "
+            "`residual`. Use `Gaussian()`, or a method that needs none."
+        )
+    return loss.residual
+
+
+def _spread(scale: Array, z: Array) -> Array:
+    """Gives a scale of the leading axes of z its number of axes."""
+    return scale.reshape(scale.shape + (1,) * (z.ndim - scale.ndim))
