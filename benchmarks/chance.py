@@ -1,50 +1,32 @@
 """Variance of gradient estimators against theory; speed against other libraries.
 
-Peers are used where they can be imported (numpyro, ott-jax, scikit-learn); of those
-that cannot, a line is printed.
+The variance is that of the slope of E|x|^2 by the means of a normal vector, by every
+estimator of `chance.expect`; the peers are those of `chance_peers.py`, and each needs
+its library: numpyro, ott-jax, or scikit-learn and openTSNE. One part writes one result,
+`chance_PART.json`.
 
-    python benchmarks/chance.py [--smoke]
+    python benchmarks/chance.py [--smoke] [--only PART ...]
 """
 
 import argparse
-import importlib
-import importlib.util
+import functools
+import json
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from _common import interleaved, keep
+from _common import keep
+from chance_peers import distributions, pictures, transport
 from osculate import chance
 
 DIMENSION, DRAWS = 20, 10
 MEANS = (0.0, 1.0, 3.0)
-
-
-class Size(NamedTuple):
-    """How much is done.
-
-    Attributes:
-        repeats: Gradients whose variance is taken.
-        numbers: Draws and densities of one call.
-        points: Of a transport and of a picture.
-        steps: Of a picture.
-        rounds: Of every timing.
-    """
-
-    repeats: int
-    numbers: int
-    points: int
-    steps: int
-    rounds: int
-
-
-FULL = Size(20_000, 1_000_000, 500, 1000, 15)
-SMOKE = Size(2000, 1000, 40, 20, 2)
+TOLERANCE = 0.15  # a variance of heavy tails, from some thousand gradients
 
 
 def theory(mu: float, D: int = DIMENSION, n: int = DRAWS) -> dict[str, float]:
@@ -94,162 +76,42 @@ def measured(way: str, mu: float, repeats: int) -> float:
     return float(jnp.mean(jnp.var(found, axis=0)))
 
 
-def variances(size: Size) -> list[dict[str, Any]]:
+def variances(smoke: bool) -> dict[str, Any]:
     """Returns measured and exact variances, and how many times the reparameterized."""
+    repeats = 2000 if smoke else 20_000
     rows = []
     for mu in MEANS:
         exact = theory(mu)
         for way, variance in exact.items():
-            found = measured(way, mu, size.repeats)
-            # A variance of heavy tails, from some thousand gradients.
-            np.testing.assert_allclose(found, variance, rtol=0.15, atol=1e-6)
+            found = measured(way, mu, repeats)
+            np.testing.assert_allclose(found, variance, rtol=TOLERANCE, atol=1e-6)
             times = variance / exact["reparameterize"]
             row = {"mu": mu, "way": way, "measured": found, "exact": variance}
             rows.append(row | {"times reparameterized": times})
-    return rows
+    return {"D": DIMENSION, "draws": DRAWS, "gradients": repeats, "rows": rows}
 
 
-def there(name: str) -> bool:
-    """Returns whether a library can be imported; says so where it cannot."""
-    found = importlib.util.find_spec(name) is not None
-    if not found:
-        print(f"{name} is not installed: skipped")
-    return found
-
-
-def laws() -> dict[str, tuple[chance.Distribution, str, dict[str, Any]]]:
-    """Returns distributions, their class in numpyro and its arguments."""
-    logits = jnp.linspace(-1, 1, 10)
-    return {
-        "normal": (chance.Normal(0.5, 2.0), "Normal", {"loc": 0.5, "scale": 2.0}),
-        "gamma": (
-            chance.Gamma(2.5, 1.5),
-            "Gamma",
-            {"concentration": 2.5, "rate": 1.5},
-        ),
-        "student": (chance.StudentT(4.0), "StudentT", {"df": 4.0}),
-        "poisson": (chance.Poisson(3.0), "Poisson", {"rate": 3.0}),
-        "categorical": (chance.Categorical(logits), "Categorical", {"logits": logits}),
-    }
-
-
-def distributions(size: Size) -> dict[str, Any]:
-    """Returns times of draws, densities and their slopes against numpyro."""
-    if not there("numpyro"):
-        return {}
-    peers = importlib.import_module("numpyro.distributions")
-    found = {}
-    for name, (ours, peer, arguments) in laws().items():
-        theirs = getattr(peers, peer)(**arguments)
-        x = ours.sample(jr.key(0), (size.numbers,))
-        np.testing.assert_allclose(ours.log_prob(x), theirs.log_prob(x), rtol=1e-4)
-        pair = {"ours": ours, "numpyro": theirs}
-        for what, make in (("sample", sampler), ("log_prob", density)):
-            ways = {who: make(law, x) for who, law in pair.items()}
-            found[f"{name}, {what}"] = timed(ways, size.rounds)
-    return found
-
-
-def sampler(law: Any, x: jax.Array) -> Callable[[], Any]:
-    """Returns a compiled call that draws as many numbers."""
-    draw = jax.jit(lambda key: law.sample(key, (len(x),)))
-    return lambda: draw(jr.key(1))
-
-
-def density(law: Any, x: jax.Array) -> Callable[[], Any]:
-    """Returns a compiled call of the log-density of all numbers."""
-    log_prob = jax.jit(lambda x: law.log_prob(x))
-    return lambda: log_prob(x)
-
-
-def timed(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Any]:
-    """Calls every way once, to compile it, and times them in turn."""
-    for way in ways.values():
-        jax.block_until_ready(way())
-    return interleaved(ways, rounds=rounds)
-
-
-def transport(size: Size) -> dict[str, Any]:
-    """Returns times of the penalized transport of two clouds against ott-jax."""
-    if not there("ott"):
-        return {}
-    pointcloud = importlib.import_module("ott.geometry.pointcloud")
-    linear = importlib.import_module("ott.solvers.linear")
-    x, y = jr.normal(jr.key(0), (2, size.points, 3))
-    y = y + 1.0
-    found = {}
-    for epsilon in (1.0, 0.1):
-
-        @jax.jit
-        def ours(x: jax.Array, y: jax.Array, epsilon: float = epsilon) -> jax.Array:
-            cost = chance.squared_distances(x, y)
-            return chance.sinkhorn(cost, epsilon, tolerance=1e-3).value
-
-        @jax.jit
-        def theirs(x: jax.Array, y: jax.Array, epsilon: float = epsilon) -> jax.Array:
-            geometry = pointcloud.PointCloud(x, y, epsilon=epsilon)
-            return linear.solve(geometry, threshold=1e-3).reg_ot_cost
-
-        np.testing.assert_allclose(ours(x, y), theirs(x, y), rtol=1e-2)
-        ways = {"ours": lambda f=ours: f(x, y), "ott-jax": lambda f=theirs: f(x, y)}
-        found[f"epsilon = {epsilon}"] = timed(ways, size.rounds)
-    return found
-
-
-def picture(size: Size) -> dict[str, Any]:
-    """Returns times and divergences of t-SNE against scikit-learn."""
-    if not there("sklearn"):
-        return {}
-    manifold = importlib.import_module("sklearn.manifold")
-    labels = jnp.arange(size.points) % 10
-    centres = 4 * jr.normal(jr.key(0), (10, 20))
-    x = centres[labels] + jr.normal(jr.key(1), (size.points, 20))
-    perplexity, steps = min(30.0, size.points / 4), max(size.steps, 250)
-    embed = jax.jit(lambda x: chance.tsne(x, jr.key(2), 2, perplexity, steps))
-
-    def theirs(method: str) -> Any:
-        made = manifold.TSNE(
-            perplexity=perplexity,
-            max_iter=steps,
-            init="random",
-            method=method,
-            random_state=0,
-        )
-        return made.fit(np.asarray(x))
-
-    losses = {"ours": embed(x).losses[-1].item()}
-    ways: dict[str, Callable[[], Any]] = {"ours": lambda: embed(x)}
-    for method in ("exact", "barnes_hut"):
-        name = f"scikit-learn, {method}"
-        losses[name] = float(theirs(method).kl_divergence_)
-        ways[name] = lambda method=method: theirs(method).embedding_
-    times = timed(ways, max(2, size.rounds // 5))
-    return {"divergences": losses, "times": times}
-
-
-def lines(found: dict[str, Any]) -> Iterator[str]:
-    """Yields variances in words, for a smoke test."""
-    for row in found["variances"]:
-        times = f"{row['times reparameterized']:.4g} times the reparameterized"
-        yield f"mu = {row['mu']:g}, {row['way']}: {row['measured']:.3g}, {times}"
+PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "variances": variances,
+    "distributions": distributions,
+    "transport": transport,
+    "pictures": pictures,
+}
 
 
 def main() -> None:
-    """Measures everything; keeps the result unless it is a smoke test."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """Measures the chosen parts; keeps the results unless it is a smoke test."""
+    parser = argparse.ArgumentParser(description="What the room `chance` costs.")
     parser.add_argument("--smoke", action="store_true", help="small, nothing is kept")
-    smoke = parser.parse_args().smoke
-    size = SMOKE if smoke else FULL
-    found = {
-        "variances": variances(size),
-        "distributions": distributions(size),
-        "transport": transport(size),
-        "t-SNE": picture(size),
-    }
-    if smoke:
-        print("\n".join(lines(found)))
-    else:
-        keep("chance", {"size": size._asdict(), **found})
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    options = parser.parse_args()
+    show = functools.partial(json.dumps, indent=1)
+    for name in options.only:
+        found = PARTS[name](options.smoke)
+        if options.smoke:
+            print(show(found))
+        else:
+            keep(f"chance_{name}", found)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def job(folder: Path, name: str) -> dict[str, float]:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     found = {"whole process": total, "first step": lines[0]["seconds"]}
-    for leg in ("derivatives/all rows/lbfgs", "values only/all rows/lbfgs"):
+    for leg in ("derivatives/all rows/descent", "values only/all rows/descent"):
         steps = [line for line in lines if line["leg"] == leg]
         taken = steps[-1]["seconds"] - steps[0]["seconds"]
         found[f"1000 steps, {leg}"] = 1e3 * taken / steps[-1]["step"]

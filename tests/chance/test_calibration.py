@@ -76,6 +76,8 @@ def test_temperature_does_not_care_for_units_and_offsets(key):
     small = chance.fit_temperature(logits.astype(jnp.float32), labels)
     assert small.dtype == jnp.float32
     np.testing.assert_allclose(small, found, rtol=1e-5)
+    large = chance.fit_temperature(1e25 * logits.astype(jnp.float32), labels)
+    np.testing.assert_allclose(large, 1e25 * found, rtol=1e-5)
 
 
 def test_temperature_in_jax(key):
@@ -116,7 +118,24 @@ def test_temperature_where_none_is_best(key):
         (
             lambda: chance.reliability(jnp.array([0.5]), jnp.array([1]), 0),
             ValueError,
-            "bins is 0; expected 1 or more",
+            "bins is 0; expected a Python int from 1",
+        ),
+        (
+            lambda: chance.brier_score(jnp.full((1, 2), 0.7), jnp.array([1])),
+            ValueError,
+            "`brier_score`: probabilities has a row with sum 1.4; expected",
+        ),
+        (
+            lambda: chance.expected_calibration_error(jnp.ones(0), jnp.ones(0, int)),
+            ValueError,
+            r"probabilities has shape \(0,\); expected one example or more",
+        ),
+        (
+            lambda: chance.fit_temperature(
+                jnp.array([[0.0, -jnp.inf]]), jnp.array([0])
+            ),
+            ValueError,
+            "`fit_temperature`: logits holds -inf; expected finite numbers",
         ),
         (
             lambda: chance.brier_score(jnp.ones((2, 1, 1)), jnp.array([1, 1])),

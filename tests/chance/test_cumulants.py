@@ -131,6 +131,8 @@ def test_single_precision_stays_single():
 def test_errors():
     with pytest.raises(ValueError, match="`cumulants`: order is 0"):
         chance.cumulants(POISSON, 0)
+    with pytest.raises(ValueError, match=r"`cumulants`: log_mgf returns shape \(2,\)"):
+        chance.cumulants(lambda t: jnp.stack([t, t]), 2)
     with pytest.raises(ValueError, match=r"`moments_from_cumulants`: kappa has shape"):
         chance.moments_from_cumulants(jnp.ones((2, 2)))
     with pytest.raises(ValueError, match=r"`cumulants_from_moments`: moments has sh"):

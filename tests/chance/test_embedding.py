@@ -57,6 +57,52 @@ def test_neighbours_are_differentiable_with_their_widths():
     close(alike[0], alike[1], 1e-9)
 
 
+def test_derivatives_of_neighbours_at_every_order():
+    v = jr.normal(jr.key(2), X.shape)
+    mean = lambda t: jnp.sum(chance.neighbour_probabilities(X + t * v, 4.0) ** 3)
+    orders = [mean]
+    for _ in range(3):
+        orders.append(jax.grad(orders[-1]))
+    found = jax.jit(jax.vmap(lambda t: jnp.stack([f(t) for f in orders])))
+    ends = found(jnp.array([0.2, 0.2 + 1e-5, 0.2 - 1e-5]))
+    slopes = (ends[1, :3] - ends[2, :3]) / 2e-5
+    np.testing.assert_allclose(ends[0, 1:], slopes, rtol=1e-6)
+
+
+def test_neighbours_of_degenerate_points():
+    copies = jnp.ones((6, 2))
+    sum_of = lambda x: jnp.sum(chance.neighbour_probabilities(x, 2.5)[:, 0] ** 2)
+    with jax.debug_nans(True):
+        p = chance.neighbour_probabilities(copies, 2.5)
+        slope = jax.jit(jax.grad(sum_of))(copies)
+    close(p, (1 - jnp.eye(6)) / 5)
+    close(slope, jnp.zeros((6, 2)), 0)
+    # Six copies far from six points have five neighbours each; those have as asked.
+    some = X.at[:6].set(100.0)
+    found = chance.perplexity(chance.neighbour_probabilities(some, 2.5))
+    close(found, jnp.array([5.0] * 6 + [2.5] * 6), 1e-9)
+    # One point far out leaves the neighbours of the others as they are.
+    far = X.at[0].set(1e8)
+    found = chance.perplexity(chance.neighbour_probabilities(far, 2.5))
+    close(found[1:], jnp.full(11, 2.5), 1e-6)
+
+
+def test_whole_numbers_are_numbers(key):
+    x = jnp.arange(24).reshape(12, 2) ** 2
+    found = [chance.tsne(a, key, perplexity=3.0, steps=2) for a in (x, x.astype(float))]
+    np.testing.assert_array_equal(found[0].points, found[1].points)
+
+
+def test_pictures_of_as_many_points_compile_once(key, caplog):
+    run = lambda shift: chance.tsne(X + shift, key, perplexity=4.0, steps=7)
+    run(0.0)
+    with jax.log_compiles():
+        jax.jit(lambda: jnp.zeros(3))()
+        told = len(caplog.records)
+        run(1.0)
+    assert 0 < told == len(caplog.records)
+
+
 def test_neighbours_in_float32():
     x = jr.normal(jr.key(3), (300, 20), jnp.float32)
     p = chance.neighbour_probabilities(x.at[:3].multiply(1e3), 30.0)
@@ -112,9 +158,25 @@ def test_losses_are_those_of_the_points(key):
     close(chance.tsne_loss(run(3).points, p), run(4).losses[3], 1e-12)
 
 
+def test_a_picture_starts_where_told(key):
+    start = jr.normal(jr.key(7), (12, 2))
+    p = chance.neighbour_probabilities(X, 4.0)
+    run = lambda k, initial: chance.tsne(
+        X, k, perplexity=4.0, steps=3, learning_rate=1.0, initial=initial
+    )
+    found = run(key, start)
+    close(found.losses[0], chance.tsne_loss(start, p))
+    np.testing.assert_array_equal(run(jr.key(8), start).points, found.points)
+    assert run(key, start.astype(jnp.float32)).points.dtype == X.dtype
+    drawn = run(key, 1e-4 * jr.normal(key, (12, 2)))
+    np.testing.assert_array_equal(run(key, None).points, drawn.points)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match=r"perplexity is 11\.0 with 12 points"):
         chance.neighbour_probabilities(X, 11.0)
+    with pytest.raises(ValueError, match=r"\(12, 2\) with 12 points; .* \(12, 3\)"):
+        chance.tsne(X, jr.key(0), num_components=3, perplexity=4.0, initial=Y)
     for loss in (chance.sne_loss, chance.tsne_loss):
         with pytest.raises(ValueError, match=r"p has shape \(3, 3\) with 12 points"):
             loss(Y, jnp.eye(3))

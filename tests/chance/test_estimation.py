@@ -285,8 +285,25 @@ def test_coverage_of_the_percentile_interval():
     assert 0.89 < share < 0.98
 
 
+@pytest.mark.spec("K3.4.14")
+@pytest.mark.parametrize("F", [(1.0, 0.0), (1.0, -3.0)])
+def test_a_singular_information_known_by_products(F):
+    # The bound is infinite, and a fit of conjugate gradients that stops would say 0.
+    by_products = lambda J: chance.cramer_rao(lambda v: jnp.array(F) * v, J)
+    for J in (jnp.array([0.0, 1.0]), jnp.ones(2)):
+        with pytest.raises(ValueError, match="`cramer_rao`: fisher v -> F v could not"):
+            by_products(J)
+        assert jnp.isnan(jax.jit(by_products)(J))
+    assert by_products(jnp.array([2.0, 0.0])) == 4
+
+
 def test_errors(key):
     draw = normal_sample(3)
+    tree = lambda x: {"mean": jnp.mean(x)}
+    with pytest.raises(TypeError, match=r"`study_estimator`: got PyTreeDef.*one arr"):
+        chance.study_estimator(tree, draw, 0.0, key, 4)
+    with pytest.raises(TypeError, match=r"`bootstrap`: got PyTreeDef.*one array"):
+        chance.bootstrap(tree, jnp.ones(3), key)
     with pytest.raises(ValueError, match="`study_estimator`: repeats is 1"):
         chance.study_estimator(jnp.mean, draw, 0.0, key, 1)
     with pytest.raises(ValueError, match=r"`study_estimator`: truth has shape \(2,\)"):

@@ -343,6 +343,53 @@ def test_nested_draws():
     assert np.all(np.abs(np.mean(found, axis=0) - truth) < 4.5 * error)
 
 
+def test_draws_within_draws_within_draws():
+    # x ~ N(t, 1), y ~ N(t x, 1), z of mean exp(y / 4): E z² = 2 exp(1/8 + 5 t² / 8).
+    def nested(t, key):
+        k_x, k_y, k_z = jr.split(key, 3)
+        mean = lambda f, law, key: chance.expect(f, law, key, 2, "score")
+        last = lambda y: mean(jnp.square, Exponential(jnp.exp(-y / 4)), k_z)
+        middle = lambda x: mean(last, Normal(t * x, 1.0), k_y)
+        return mean(middle, Normal(t, 1.0), k_x)
+
+    def first_orders(g, t):
+        slope = lambda g: lambda t: jax.jvp(g, (t,), (jnp.ones_like(t),))[1]
+        return jnp.stack([g(t), slope(g)(t), slope(slope(g))(t)])
+
+    t = jnp.array(0.5)
+    at = jax.vmap(lambda key: first_orders(lambda t: nested(t, key), t))
+    found = jax.jit(at)(jr.split(jr.key(0), 20_000))
+    truth = first_orders(lambda t: 2 * jnp.exp(1 / 8 + 5 * t**2 / 8), t)
+    error = np.std(found, axis=0) / 20_000**0.5
+    assert np.all(np.abs(np.mean(found, axis=0) - truth) < 4.5 * error)
+    assert np.all(error[:2] < 0.03 * truth[:2])
+
+
+@pytest.mark.parametrize("baseline", ["leave-one-out", None, 3.0])
+def test_parameters_hidden_in_the_maps_of_a_law(baseline):
+    # X = t exp(z / 2): the maps hold t, which is no leaf of the law.
+    def both(t, key):
+        law = chance.Transformed(
+            Normal(0.0, 1.0),
+            lambda z: t * jnp.exp(z / 2),
+            lambda x: 2 * jnp.log(x / t),
+        )
+        f = lambda x: jnp.stack(
+            [x**2, jnp.where(x > 1.0, 1.0, 0.0)]
+        )  # the second has a jump
+        return chance.expect(f, law, key, 8, "score", baseline=baseline)
+
+    def exact(t):
+        return jnp.stack([t**2 * math.exp(0.5), stats.norm.cdf(2 * jnp.log(t))])
+
+    t = jnp.array(0.7)
+    at = jax.vmap(lambda key: orders(lambda t: both(t, key), t)[:3])
+    found = jax.jit(at)(jr.split(jr.key(1), 20_000))
+    truth = orders(exact, t)[:3]
+    error = np.std(found, axis=0) / 20_000**0.5
+    assert np.all(np.abs(np.mean(found, axis=0) - truth) < 4.5 * error)
+
+
 # A function with a jump, and exact expectations of it.
 def UP(x):
     x = jnp.asarray(x, float)
@@ -522,6 +569,8 @@ def test_errors(key):
         chance.expect(
             jnp.sum, Categorical(jnp.ones(3)), key, how="gumbel_softmax", temperature=0
         )
+    with pytest.raises(ValueError, match=r"`gumbel_softmax`: logits has shape \(0,\)"):
+        chance.gumbel_softmax(jnp.zeros(0), key)
     whole = jax.tree.map(lambda a: a.astype(int), law)
     with pytest.raises(TypeError, match="`expect`: mean of Normal is of int64"):
         chance.expect(f, whole, key)

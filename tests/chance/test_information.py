@@ -1,5 +1,6 @@
 """Entropies and divergences of tables: identities, limits, and what is refused."""
 
+import lzma
 import math
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from osculate import chance
+from osculate.diff import log_determinant
 
 MAXIMUM = jax.jit(chance.maximum_entropy)
 SEEDS = st.integers(0, 2**31 - 1)
@@ -208,6 +210,22 @@ def test_root_of_jensen_shannon_is_a_distance(key):
     close(chance.jensen_shannon(p, q, -1), chance.jensen_shannon(q, p, -1), 1e-15)
 
 
+@pytest.mark.spec("K3.6.2")
+def test_jensen_shannon_of_tables_that_are_almost_equal(key):
+    # Never negative, and to all digits: that of p (1 +- s v) is sum(p v**2) s**2 / 2.
+    k_p, k_v = jr.split(key)
+    p, v = jr.dirichlet(k_p, jnp.ones(5), (1000,)), jr.normal(k_v, (1000, 5))
+    v = v - jnp.sum(p * v, 1, keepdims=True)
+    for s in (1e-3, 1e-6, 1e-9):
+        found = chance.jensen_shannon(p * (1 + s * v), p * (1 - s * v), 1)
+        exact = jnp.sum(p * v**2, 1) * s**2 / 2
+        np.testing.assert_allclose(found, exact, rtol=20 * s**2 + 1e-6)
+    near = jnp.nextafter(p, jnp.ones_like(p))
+    assert jnp.all(chance.jensen_shannon(p, near, 1) >= 0)
+    slope = jax.grad(lambda q: chance.jensen_shannon(p[0], q))(p[0])
+    close(slope, jnp.zeros(5), 0)
+
+
 @pytest.mark.spec("K3.6/a")
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_divergences_are_one_metric_nearby(name):
@@ -401,6 +419,53 @@ def test_the_price_of_forgetting():
     close(250 / floor, 5.44e7, 5e5)
 
 
+@pytest.mark.spec("K2/a")
+def test_two_information_theories(key):
+    """Entropy is of the law of a text; the length of a description, of the text."""
+    p, N = jnp.array([0.7, 0.2, 0.1]), 20_000
+    bits = N * float(chance.entropy(p, base="bits"))
+    drawn = np.asarray(jr.choice(key, 3, (N,), p=p), np.uint8)
+    length = lambda text: 8 * len(lzma.compress(text.tobytes(), preset=9))
+    # No code beats the entropy by more than the noise of what was drawn ...
+    surprise = float(jnp.sqrt(p @ jnp.log2(p) ** 2 - (bits / N) ** 2))
+    assert bits - 4.5 * surprise * N**0.5 < length(drawn) < 1.4 * bits
+    # ... but the same letters in order, of the same entropy, take next to nothing.
+    ordered = np.sort(drawn)
+    frequencies = [jnp.bincount(text, length=3) / N for text in (drawn, ordered)]
+    close(*map(chance.entropy, frequencies), 0)
+    assert length(ordered) < 0.1 * bits
+
+
+@pytest.mark.spec("K2.7.7-8")
+def test_a_sum_that_keeps_a_term_forgets_nothing():
+    shear = lambda z: jnp.stack([z[0], z[0] + z[1]])
+    back = lambda z: jnp.stack([z[0], z[1] - z[0]])
+    np.testing.assert_array_equal(shear(jnp.array([58, 23])), [58, 81])
+    whole = jnp.stack(jnp.meshgrid(*[jnp.arange(64)] * 2), axis=-1).reshape(-1, 2)
+    np.testing.assert_array_equal(jax.vmap(lambda z: back(shear(z)))(whole), whole)
+    # Of a table over a finite register: moved, not merged. The sum alone merges.
+    joint, n = table(0, 6, 6), np.arange(6)
+    moved = joint[n[:, None], (n[None] - n[:, None]) % 6]
+    close(chance.entropy(moved), chance.entropy(joint))
+    lost = chance.entropy(joint) - chance.entropy(chance.marginal(moved, 1))
+    close(lost, chance.conditional_entropy(moved, given=1))
+    assert lost > 0.5
+
+
+@pytest.mark.spec("K2.7.7-8")
+def test_an_additive_coupling_has_volume_1():
+    """The same with any function of what is kept: a layer of a flow."""
+    bend = lambda x: jnp.sin(3 * x) + x**2
+    forward = lambda z: jnp.stack([z[0], z[1] + bend(z[0])])
+    back = lambda z: jnp.stack([z[0], z[1] - bend(z[0])])
+    base = chance.Independent(chance.Normal(jnp.zeros(2), 1.0), 1)
+    law = chance.Transformed(base, forward, back)
+    points = jr.normal(jr.key(0), (20, 2))
+    close(jax.vmap(log_determinant(forward))(points), jnp.zeros(20))
+    close(jax.vmap(lambda z: back(forward(z)))(points), points)
+    close(law.log_prob(jax.vmap(forward)(points)), base.log_prob(points))
+
+
 def test_tables_in_float32_and_by_axes(key):
     p = jr.dirichlet(key, jnp.ones(1000), (7,), jnp.float32)
     found = jax.jit(jax.vmap(chance.entropy))(p)
@@ -410,6 +475,16 @@ def test_tables_in_float32_and_by_axes(key):
     close(found, chance.entropy(exact, 1), 1e-5)
     tiny = jnp.array([1e-37, 1.0], jnp.float32)
     close(chance.kl_divergence(tiny[::-1], tiny), 37 * math.log(10), 1e-4)
+
+
+def test_tables_of_whole_numbers():
+    certain = jnp.array([0, 1, 0])
+    assert chance.entropy(certain) == 0
+    assert chance.kl_divergence(certain, certain) == 0
+    assert chance.perplexity(certain) == 1
+    close(chance.bayes(certain, jnp.array([[1], [2], [3]])), certain[:, None], 0)
+    dice = chance.maximum_entropy(jnp.arange(1, 7), 3.5)
+    close(dice.probabilities, jnp.full(6, 1 / 6))
 
 
 @pytest.mark.parametrize(
@@ -437,6 +512,27 @@ def test_tables_in_float32_and_by_axes(key):
             lambda: chance.mutual_information(jnp.eye(2)),
             "`mutual_information`: joint sums to 1 within 1; expected exactly",
         ),
+        (
+            lambda: chance.mutual_information(jnp.ones((2, 2, 2)) / 8),
+            r"`mutual_information`: joint has shape \(2, 2, 2\)",
+        ),
+        (
+            lambda: chance.bayes(jnp.ones(1), jnp.ones((3, 2))),
+            r"`bayes`: likelihood has shape \(3, 2\) with 1 hypotheses",
+        ),
+        (
+            lambda: chance.maximum_entropy(jnp.ones((2, 3)), 1.0),
+            r"`maximum_entropy`: energies have shape \(2, 3\), means \(\)",
+        ),
+        (
+            lambda: chance.maximum_entropy(jnp.arange(3.0), 1.0, jnp.ones(4)),
+            r"`maximum_entropy`: prior has shape \(4,\); expected \(3,\)",
+        ),
+        (
+            lambda: chance.maximum_entropy(jnp.arange(3.0), 1.0, -jnp.ones(3)),
+            "`maximum_entropy`: prior is negative",
+        ),
+        (lambda: chance.entropy(jnp.zeros(0)), "`entropy`: p sums to 1 within 1"),
         (
             lambda: chance.bayes(jnp.ones(1), -jnp.ones(1)),
             "`bayes`: likelihood is negative",

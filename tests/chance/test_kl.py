@@ -121,6 +121,19 @@ def test_nearby_ones_in_single_precision():
         (chance.Poisson, 1e6, 100.0),
         (lambda a: chance.Gamma(a, 1.0), 1e6, 100.0),
         (chance.Exponential, 1.0, 1e-3),
+        (lambda a: chance.Gamma(a, a), 1e6, 100.0),
+        (lambda a: chance.Beta(a, a), 1e6, 100.0),
+        (lambda a: chance.Beta(a, 3 * a), 1e6, 1e3),
+        (lambda a: chance.Normal(0 * a, a), 1.0, 1e-4),
+        (lambda a: chance.Laplace(0 * a, a), 1.0, 1e-4),
+        (lambda a: chance.Categorical(jnp.stack([a, 0 * a])), 1.0, 1e-3),
+        (
+            lambda a: chance.MultivariateNormal(
+                jnp.stack([0 * a, 0 * a]), a * jnp.eye(2, dtype=a.dtype)
+            ),
+            1.0,
+            1e-4,
+        ),
     ]:
         divergence = jax.jit(lambda a, b, make=make: chance.kl(make(a), make(b)))
         exact = divergence(jnp.asarray(at), jnp.asarray(at + step))
@@ -163,10 +176,24 @@ def test_counts_of_different_families_are_summed():
         (chance.Gamma(1.0, 1.0), chance.Beta(1.0, 1.0)),
         (chance.Poisson(1.0), chance.Normal()),
         (chance.Normal(), chance.Poisson(1.0)),
+        (
+            chance.Mixture(
+                chance.Categorical(jnp.zeros(2)), chance.Normal(jnp.ones(2))
+            ),
+            chance.Gamma(2.0),
+        ),
     ],
 )
 def test_infinite_where_q_is_0_and_p_is_not(p, q):
     assert chance.kl(p, q) == math.inf
+
+
+def test_one_map_of_both_changes_nothing():
+    law = lambda m: chance.Transformed(chance.Normal(m, 1.0), jnp.exp, jnp.log)
+    assert chance.kl(law(1.0), law(0.0)) == 0.5
+    other = chance.Transformed(chance.Normal(), jnp.expm1, jnp.log1p)
+    with pytest.raises(ValueError, match="no closed form for Transformed"):
+        chance.kl(law(1.0), other)
 
 
 def test_finite_where_p_is_0():

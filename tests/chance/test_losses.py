@@ -280,6 +280,24 @@ def test_bernoulli_keeps_tiny_losses_and_its_curvature_at_zero():
     assert second(jnp.asarray(0.0)) == 0.25
 
 
+def test_what_never_comes_costs_nothing():
+    """A logit of minus infinity masks a class; 0 times infinity is 0."""
+    z = jnp.array([0.0, -jnp.inf, 1.0])
+    wanted = math.log1p(math.e)
+    for y in (jnp.array(0), jnp.array([1.0, 0.0, 0.0])):
+        value, slope = jax.value_and_grad(chance.CategoricalLoss())(z, y)
+        np.testing.assert_allclose(value, wanted, rtol=1e-14)
+        assert jnp.isfinite(slope).all()
+    assert chance.PoissonLoss()(jnp.asarray(-jnp.inf), jnp.array(0)) == 0
+    assert chance.BernoulliLoss()(jnp.asarray(jnp.inf), jnp.array(1)) == 0
+    small = chance.HeteroscedasticLoss()
+    assert small(jnp.array([1.0, -100.0], jnp.float32), jnp.float32(1.0)) == -100
+    H = jax.hessian(small)(jnp.array([1.0, -1.0]), jnp.array(1.0))
+    np.testing.assert_allclose(H[0, 0], math.exp(2), rtol=1e-12)
+    by_target = jax.grad(chance.PoissonLoss(), 1)(jnp.asarray(2.0), jnp.asarray(0.0))
+    assert by_target == -2
+
+
 @pytest.mark.spec("K3.4.20")
 def test_cross_entropy_is_least_at_the_frequency():
     for f in (0.1, 0.5, 0.93):
@@ -373,6 +391,17 @@ def test_scales_entry_by_entry_and_weights():
     one = chance.update_scale(student(1.0), r, w).scale
     ten = chance.update_scale(student(10.0), 10 * r, w).scale
     np.testing.assert_allclose(ten, 10 * one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e25])
+def test_scales_whose_squares_have_no_number(size):
+    r = jnp.asarray([1.0, -3.0], jnp.float32)
+    gaussian = chance.update_scale(chance.Gaussian(), size * r).sigma
+    np.testing.assert_allclose(gaussian, size * math.sqrt(5), rtol=1e-6)
+    student = chance.update_scale(chance.StudentTLoss(3.0), 1e25 * r).scale
+    np.testing.assert_allclose(student, 2.0, rtol=1e-6)  # sqrt(degrees + 1)
+    far = chance.CauchyLoss(jnp.float32(1e-20))(jnp.float32(1e30), None)
+    np.testing.assert_allclose(far, 100 * math.log(10), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "cauchy", "student", "huber"])
@@ -509,6 +538,18 @@ def test_soft_threshold_is_the_proximal_map(theta, t):
             r"residuals has shape \(4, 3\); expected \(N, 2\)",
         ),
         (
+            lambda: chance.update_scale(chance.Gaussian(), Z.at[0, 0].set(jnp.nan)),
+            "`update_scale`: residuals holds nan; expected finite numbers",
+        ),
+        (
+            lambda: chance.update_scale(chance.Gaussian(), Z, -jnp.ones(4)),
+            "`update_scale`: weights holds -1.0; expected 0 or more",
+        ),
+        (
+            lambda: chance.rescale(chance.Gaussian(), 0.0),
+            "`rescale`: unit is not positive",
+        ),
+        (
             lambda: chance.update_scale(chance.Gaussian(), Z, jnp.ones(3)),
             r"weights has shape \(3,\); expected \(4,\) or \(4, 3\)",
         ),
@@ -539,7 +580,10 @@ def test_targets_and_weights_of_another_shape_are_refused(name):
         (chance.PoissonLoss(), -COUNTS - 1, "y holds -.*; expected counts, 0 or more"),
         (chance.BernoulliLoss(), COUNTS + 2, "y holds .*; expected 0 to 1"),
         (chance.CategoricalLoss(), 2 + 0 * Z, "y holds 2.0; expected 0 to 1"),
+        (chance.CategoricalLoss(), Z / Z / 4, "y has a row with sum 0.75; expected"),
         (chance.LaplaceLoss(jnp.ones((2, 4, 3))), Y, "scale has shape"),
+        (chance.StudentTLoss(jnp.ones(3)), Y, "degrees has shape"),
+        (chance.HuberLoss(jnp.ones(3)), Y, "threshold has shape"),
     ],
 )
 def test_targets_out_of_range_are_refused(loss, y, message):
@@ -558,5 +602,7 @@ def test_what_has_no_index_no_logits_or_no_scale():
         chance.HeteroscedasticLoss()(Z, Y[:, 0])
     with pytest.raises(TypeError, match="`update_scale`: loss is a HuberLoss"):
         chance.update_scale(chance.HuberLoss(), Z)
+    with pytest.raises(TypeError, match="`update_scale`: residuals is of type int64"):
+        chance.update_scale(chance.StudentTLoss(3.0, 0.5), COUNTS)
     with pytest.raises(TypeError, match="`rescale`: loss is PoissonLoss"):
         chance.rescale(chance.PoissonLoss(), 2.0)

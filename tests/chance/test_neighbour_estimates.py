@@ -50,6 +50,31 @@ def test_information_of_normal_samples(key, rho, off):
     assert abs(stretched - value) < 0.05
 
 
+@pytest.mark.spec("K2.5.3-4")
+def test_information_of_classes_and_of_what_repeats(key):
+    # Of classes: one of itself, of another, of one that is often the same.
+    k_x, k_other, k_swap, k_noise = jr.split(key, 4)
+    x, other = jr.randint(k_x, (2000, 1), 0, 3), jr.randint(k_other, (2000, 1), 0, 3)
+    y = jnp.where(jr.uniform(k_swap, (2000, 1)) < 0.15, other, x)
+    joint = jnp.eye(3) * 0.85 / 3 + 0.15 / 9
+    information = jax.jit(chance.neighbour_information)
+    for a, b, exact in [
+        (x, x, math.log(3)),
+        (x, other, 0.0),
+        (x, y, chance.mutual_information(joint)),
+        (x, jr.normal(k_noise, (2000, 1)), 0.0),
+        (x, 10.0 * x.astype(float) + jr.normal(k_noise, (2000, 1)), math.log(3)),
+    ]:
+        value, error = information(a, b)
+        assert abs(value - exact) < 4.5 * error + 5 / 2000  # and of order 1 / N bias
+    # Half of the pairs equal, half of them spread.
+    half = jr.uniform(k_swap, (2000, 1)) < 0.5
+    z = jnp.where(half, 0.0, 9 + jr.normal(k_noise, (2000, 1)))
+    own = jnp.where(half, 0.0, 9 + jr.normal(k_other, (2000, 1)))
+    value, error = information(z, own)
+    assert abs(value - math.log(2)) < 4.5 * error + 0.03
+
+
 def test_errors_are_those_of_repetition(key):
     keys = jr.split(key, 200)
     entropies = jax.jit(
@@ -114,6 +139,18 @@ def test_a_critic_can_be_trained(key):
         value, error = bound(critic(t))
         assert value > 0.5 * information(0.8)
         assert value < information(0.8) + 4.5 * error
+
+
+def test_entropy_of_equal_samples():
+    found = chance.neighbour_entropy(jnp.zeros((10, 1)))
+    assert found.value == -jnp.inf
+    assert found.standard_error == jnp.inf
+
+
+def test_whole_numbers_are_numbers():
+    x = jr.randint(jr.key(0), (50, 2), 0, 1000)
+    both = [chance.neighbour_entropy(a).value for a in (x, x.astype(float))]
+    assert both[0] == both[1]
 
 
 def test_refusals():

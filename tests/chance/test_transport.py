@@ -14,6 +14,7 @@ from scipy.stats import wasserstein_distance
 from osculate import chance
 
 SINKHORN = jax.jit(chance.sinkhorn, static_argnames=("tolerance", "max_iterations"))
+W1 = jax.jit(chance.wasserstein_1d, static_argnames="p")
 SEEDS = st.integers(0, 2**31 - 1)
 
 
@@ -42,9 +43,9 @@ def test_distance_of_two_points_far_apart(p):
 def test_distance_of_numbers_against_scipy(seed):
     k = jr.split(jr.key(seed), 4)
     x, y = jr.normal(k[0], (40,)), 3 + 2 * jr.normal(k[1], (40,))
-    close(chance.wasserstein_1d(x, y), wasserstein_distance(x, y), 2e-15)
+    close(W1(x, y), wasserstein_distance(x, y), 4e-15)
     u, v = jr.uniform(k[2], (40,)), jr.uniform(k[3], (25,))
-    found = chance.wasserstein_1d(x, y[:25], 1.0, u, v)
+    found = W1(x, y[:25], 1.0, u, v)
     close(found, wasserstein_distance(x, y[:25], u, v), 1e-14)
 
 
@@ -63,26 +64,23 @@ def test_distance_of_two_normal_laws():
 @given(SEEDS)
 def test_keeping_the_order_is_the_best_assignment(seed):
     x, y = clouds(seed, 7, 7, 1)
-    found = chance.wasserstein_1d(x[:, 0], y[:, 0], 2.0) ** 2
+    found = W1(x[:, 0], y[:, 0], p=2.0) ** 2
     close(found, chance.assignment(x, y).cost)
     doubled = jnp.repeat(x[:, 0], 2)
-    close(chance.wasserstein_1d(doubled, y[:, 0], 2.0) ** 2, found)
+    close(W1(doubled, y[:, 0], p=2.0) ** 2, found)
 
 
 def test_distance_is_differentiable():
     x, y = (c[:, 0] for c in clouds(0, 5, 3, 1))
     w = jnp.array([1.0, 2.0, 3.0, 0.5, 1.5])
+    steps = 1e-6 * jnp.eye(5)
     for p in (1.0, 2.0):
         distance = lambda x, w, p=p: chance.wasserstein_1d(x, y, p, w)
-        for n in (0, 1):
-            found = jax.jit(jax.grad(distance, n))(x, w)
-            for i in range(5):
-                step = 1e-6 * jnp.eye(5)[i]
-                ends = [
-                    distance(*((x + s, w) if n == 0 else (x, w + s)))
-                    for s in (step, -step)
-                ]
-                close(found[i], (ends[0] - ends[1]) / 2e-6, 1e-7)
+        slopes = jax.jit(jax.grad(distance, (0, 1)))(x, w)
+        by_x = jax.jit(jax.vmap(lambda s, d=distance: d(x + s, w)))
+        by_w = jax.jit(jax.vmap(lambda s, d=distance: d(x, w + s)))
+        for found, ends in zip(slopes, (by_x, by_w), strict=True):
+            close(found, (ends(steps) - ends(-steps)) / 2e-6, 1e-7)
     slope = jax.grad(lambda x: chance.wasserstein_1d(x, x, 2.0))(x)
     assert jnp.all(jnp.isfinite(slope))
     pairs = jax.vmap(chance.wasserstein_1d)(jnp.stack([x, x]), jnp.stack([x, x + 1]))
@@ -101,6 +99,28 @@ def test_assignment_against_all_permutations(seed):
     found = jax.jit(chance.assignment)(x, y)
     close(found.cost, best)
     close(found.cost, np.mean(C[np.arange(5), found.permutation]))
+
+
+def test_the_largest_distance():
+    # Levels of tenths and of thirtieths meet but for rounding, which is no width.
+    x, y = jnp.arange(10.0), jnp.repeat(jnp.arange(10.0), 3)
+    assert chance.wasserstein_1d(x, y, jnp.inf) == 0
+    assert chance.wasserstein_1d(x, y, 64.0) == 0
+    y = y.at[-1].set(12.0)
+    close(chance.wasserstein_1d(x, y, jnp.inf), 3)
+    close(chance.wasserstein_1d(x[::-1], x + 2, jnp.inf), 2)
+
+
+def test_whole_numbers_are_numbers():
+    x, y = jnp.array([0, 1]), jnp.array([5, 4])
+    assert chance.wasserstein_1d(x, y) == 4
+    found = chance.wasserstein_1d(x, y, x_weights=jnp.array([1, 3]))
+    close(found, 4.5 - 0.75)
+    points = chance.squared_distances(x[:, None], y[:, None])
+    assert points.dtype == float
+    assert chance.assignment(x[:, None], y[:, None]).cost == 16
+    # Equal costs of all pairs but the diagonal: the plan is one shared by both.
+    assert jnp.isfinite(chance.sinkhorn(jnp.eye(2, dtype=int), 1.0).value)
 
 
 def test_assignment_is_differentiated_at_its_pairs():
@@ -152,18 +172,24 @@ def test_sinkhorn_derivatives_at_every_order():
     x, y = clouds(3, 5, 4)
     C = chance.squared_distances(x, y)
     solve = lambda C, epsilon=0.5: SINKHORN(C, epsilon, tolerance=1e-14)
-    found = solve(C)
-    close(jax.grad(lambda C: solve(C).value)(C), found.plan, 1e-11)
-    product = jnp.full((5, 4), 1 / 20)
-    slope = jax.grad(lambda e: solve(C, e).value)(0.5)
-    close(slope, chance.kl_divergence(found.plan, product), 1e-10)
+    plan = lambda C: solve(C).plan
+    slope = jax.grad(lambda C, e: solve(C, e).value, (0, 1))
     v = jr.normal(jr.key(0), C.shape)
-    plans = [solve(C + s * v).plan for s in (1e-5, -1e-5)]
-    expected = (plans[0] - plans[1]) / 2e-5
-    close(jax.jvp(lambda C: solve(C).plan, (C,), (v,))[1], expected, 1e-8)
-    _, pull = jax.vjp(lambda C: solve(C).plan, C)
-    close(jnp.sum(pull(v)[0] * v), jnp.sum(expected * v), 1e-8)
-    second = jax.jvp(jax.grad(lambda C: solve(C).value), (C,), (v,))[1]
+
+    @jax.jit
+    def derivatives(C, e):
+        along = jax.jvp(plan, (C,), (v,))[1]
+        pulled = jax.vjp(plan, C)[1](v)[0]
+        first, second = jax.jvp(lambda C: slope(C, e), (C,), (v,))
+        return along, pulled, first, second[0]
+
+    along, pulled, (by_cost, by_epsilon), second = derivatives(C, 0.5)
+    close(by_cost, plan(C), 1e-11)
+    product = jnp.full((5, 4), 1 / 20)
+    close(by_epsilon, chance.kl_divergence(plan(C), product), 1e-10)
+    expected = (plan(C + 1e-5 * v) - plan(C - 1e-5 * v)) / 2e-5
+    close(along, expected, 1e-8)
+    close(jnp.sum(pulled * v), jnp.sum(expected * v), 1e-8)
     close(second, expected, 1e-8)
 
 
@@ -213,6 +239,38 @@ def test_sinkhorn_in_float32():
                 jnp.ones(2), jnp.ones(2), y_weights=jnp.zeros(2)
             ),
             "`wasserstein_1d`: y_weights are all 0",
+        ),
+        (
+            lambda: chance.wasserstein_1d(jnp.ones(0), jnp.ones(3)),
+            r"`wasserstein_1d`: x has shape \(0,\) and y \(3,\)",
+        ),
+        (
+            lambda: chance.wasserstein_1d(jnp.ones(2), jnp.ones(2), 1.0, jnp.ones(3)),
+            r"`wasserstein_1d`: x_weights have shape \(3,\); expected \(2,\)",
+        ),
+        (
+            lambda: chance.squared_distances(jnp.ones((2, 1)), jnp.ones((2, 3))),
+            r"`squared_distances`: points x of shape \(2, 1\) and y of \(2, 3\)",
+        ),
+        (
+            lambda: chance.assignment(jnp.ones((0, 1)), jnp.ones((0, 1))),
+            "`assignment`: 0 points x and 0 points y",
+        ),
+        (
+            lambda: chance.assignment(jnp.full((1, 1), jnp.nan), jnp.ones((1, 1))),
+            "`assignment`: cost is not finite",
+        ),
+        (
+            lambda: chance.sinkhorn(jnp.array([[0.0, jnp.inf]]), 1.0),
+            "`sinkhorn`: cost is not finite",
+        ),
+        (
+            lambda: chance.sinkhorn(jnp.ones((0, 2)), 1.0),
+            r"`sinkhorn`: cost has shape \(0, 2\)",
+        ),
+        (
+            lambda: chance.sinkhorn(jnp.ones((2, 2)), 1.0, None, jnp.ones(3) / 3),
+            r"`sinkhorn`: y_weights have shape \(3,\); expected \(2,\)",
         ),
         (
             lambda: chance.assignment(jnp.ones((3, 1)), jnp.ones((2, 1))),

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Shaped
 
-from ._loss import classes, predictions, refuse_values
+from ._loss import classes, predictions, refuse_sums, refuse_values
 
 STEPS = 60  # of a bracketed Newton method, which bisects where Newton would leave
 WIDEST = 1e4  # factor by which the spread of logits may be wrong
@@ -43,7 +44,8 @@ def reliability(
 
     Raises:
         TypeError: If probabilities are not real numbers or labels not whole ones.
-        ValueError: If a shape does not fit, or something known is out of range.
+        ValueError: If a shape does not fit, there is no example, or something known is
+            out of range: probabilities of classes add up to 1.
 
     Example:
         >>> found = reliability(jnp.array([0.2, 0.3, 0.9]), jnp.array([0, 1, 1]), 2)
@@ -70,7 +72,8 @@ def expected_calibration_error(
 
     Raises:
         TypeError: If probabilities are not real numbers or labels not whole ones.
-        ValueError: If a shape does not fit, or something known is out of range.
+        ValueError: If a shape does not fit, there is no example, or something known is
+            out of range: probabilities of classes add up to 1.
 
     Reference: Guo, Pleiss, Sun and Weinberger (2017), On calibration of modern neural
         networks, eq. 3.
@@ -101,7 +104,8 @@ def brier_score(
 
     Raises:
         TypeError: If probabilities are not real numbers or labels not whole ones.
-        ValueError: If a shape does not fit, or something known is out of range.
+        ValueError: If a shape does not fit, there is no example, or something known is
+            out of range: probabilities of classes add up to 1.
 
     Example:
         >>> float(brier_score(jnp.array([[0.5, 0.5]]), jnp.array([1])))
@@ -133,7 +137,8 @@ def fit_temperature(
 
     Raises:
         TypeError: If logits are not real numbers or labels not whole ones.
-        ValueError: If a shape does not fit, or a known label is out of range.
+        ValueError: If a shape does not fit, there is no example, a known logit is not
+            finite or a known label out of range.
 
     Reference: Guo, Pleiss, Sun and Weinberger (2017), On calibration of modern neural
         networks, section 4.2.
@@ -148,6 +153,8 @@ def fit_temperature(
         raise ValueError(
             f"`fit_temperature`: logits has shape {z.shape}; expected (N, C)."
         )
+    _refuse_none("fit_temperature", "logits", z)
+    refuse_values("fit_temperature", "logits", z, np.isfinite, "finite numbers")
     index = classes("fit_temperature", labels, z.shape[:1], z.shape[1], "labels")
     return _temperature(z, index)
 
@@ -156,7 +163,9 @@ def fit_temperature(
 def _temperature(z: Float[Array, "N C"], index: Array) -> Float[Array, ""]:
     """Returns the best temperature of logits for classes."""
     z = z - jnp.mean(z, -1, keepdims=True)
-    spread = jnp.sqrt(jnp.mean(z**2))
+    largest = jnp.max(jnp.abs(z))  # its square may be infinite
+    safe = jnp.where(largest > 0, largest, 1.0)
+    spread = safe * jnp.sqrt(jnp.mean((z / safe) ** 2))
     unit = lax.stop_gradient(jnp.where(spread > 0, spread, 1.0))
     z = z / unit
     chosen = jnp.take_along_axis(z, index[:, None], -1)
@@ -201,8 +210,18 @@ def _checked(
     refuse_values(
         owner, "probabilities", p, lambda p: (p >= 0) & (p <= 1 + 1e-5), "0 to 1"
     )
+    _refuse_none(owner, "probabilities", p)
+    if p.ndim == 2:
+        refuse_sums(owner, "probabilities", p)
     number = 2 if p.ndim == 1 else p.shape[1]
     return p, classes(owner, labels, p.shape[:1], number, "labels")
+
+
+def _refuse_none(owner: str, name: str, values: Array) -> None:
+    if 0 in values.shape:
+        raise ValueError(
+            f"`{owner}`: {name} has shape {values.shape}; expected one example or more."
+        )
 
 
 def _outcomes(
@@ -219,8 +238,8 @@ def _sums(
     owner: str, sure: Array, right: Array, bins: int
 ) -> tuple[Float[Array, " B"], Float[Array, " B"], Float[Array, " B"]]:
     """Returns count, sum of confidence and number of successes per bin."""
-    if bins < 1:
-        raise ValueError(f"`{owner}`: bins is {bins}; expected 1 or more.")
+    if not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"`{owner}`: bins is {bins}; expected a Python int from 1.")
     number = jnp.clip((sure * bins).astype(int), 0, bins - 1)
     add = lambda values: jax.ops.segment_sum(values, number, bins)
     return add(jnp.ones_like(sure)), add(sure), add(right)

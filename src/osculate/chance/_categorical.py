@@ -10,9 +10,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
-from ._shapes import diagonal_matrix, weighted_sum
-
-SUM_TOLERANCE = 1e-4  # probabilities of a network in float32 add up to 1 within 1e-6
+from ._loss import SUM_TOLERANCE
+from ._shapes import diagonal_matrix, weighted_sum, within
 
 
 class Categorical(Distribution):
@@ -97,8 +96,9 @@ class Categorical(Distribution):
         else:
             spread = jnp.broadcast_to(found, batch + found.shape[-1:])
             at = jnp.take_along_axis(spread, index[..., None], axis=-1)[..., 0]
-        there = jnp.broadcast_to(x, batch) == index.astype(x.dtype)
-        return jnp.where(there, at, -math.inf)
+        x = jnp.broadcast_to(x, batch)
+        there = x == index.astype(x.dtype)
+        return within(there, at, x.astype(at.dtype))
 
     def one_hot(self, x: Any) -> Float[Array, "... C"]:
         """Returns choices as vectors with a 1 where the choice is and 0 elsewhere."""

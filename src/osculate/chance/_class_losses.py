@@ -5,14 +5,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
 
 from ._distribution import require
-from ._loss import AbstractLoss, classes, predictions, refuse_values, targets
+from ._loss import (
+    AbstractLoss,
+    classes,
+    predictions,
+    refuse_sums,
+    refuse_values,
+    targets,
+    times,
+)
 
 
 class CategoricalLoss(AbstractLoss):
     """Cross-entropy of one class among C at the logits z, `(..., C)`.
 
-    y is the index of the class, `(...)`, or the probabilities of all, `(..., C)`; one
-    weight per row. Nothing is dropped.
+    y is the index of the class, `(...)`, or the probabilities of all, `(..., C)`, with
+    sum 1; one weight per row. Nothing is dropped. A class of the logit minus infinity
+    never comes; with smoothing the loss is then infinite.
 
     Attributes:
         smoothing: Share of the probability of y that is spread evenly over all classes.
@@ -44,9 +53,10 @@ class CategoricalLoss(AbstractLoss):
             refuse_values(
                 "CategoricalLoss", "y", p, lambda p: (p >= 0) & (p <= 1), "0 to 1"
             )
-            chosen = jnp.sum(p * log_p, -1)
-        even = jnp.mean(log_p, -1)
-        return -(1 - self.smoothing) * chosen - self.smoothing * even
+            refuse_sums("CategoricalLoss", "y", p)
+            chosen = jnp.sum(times(p, log_p), -1)
+        even = times(jnp.full_like(chosen, self.smoothing), jnp.mean(log_p, -1))
+        return -(1 - self.smoothing) * chosen - even
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None

@@ -17,8 +17,17 @@ from osculate.diff import log_determinant
 from ._categorical import Categorical
 from ._counts import Bernoulli, Binomial, Poisson
 from ._distribution import Distribution
+from ._shapes import weighted_sum, within
 
 MOST = 65536  # values of one event that are written out
+WAYS = {  # to what has no closed form
+    "mean": "Average draws: `expect(lambda x: x, law, key)`",
+    "variance": "Take it of draws: `jnp.var(law.sample(key, (n,)), axis=0, ddof=1)`",
+    "mode": "Maximize `law.log_prob`",
+    "entropy": "Average draws: `expect(lambda x: -law.log_prob(x), law, key)`",
+    "fisher": "Average outer products of the score, the derivatives of `log_prob` by "
+    "the parameters, over draws",
+}
 
 
 def is_discrete(distribution: Distribution) -> bool:
@@ -35,9 +44,7 @@ def _batch_ndim(distribution: Distribution) -> int:
 
 
 def _no_closed_form(owner: str, what: str) -> NotImplementedError:
-    return NotImplementedError(
-        f"`{owner}`: {what} has no closed form. Average over `sample` instead."
-    )
+    return NotImplementedError(f"`{owner}`: {what} has no closed form. {WAYS[what]}.")
 
 
 class Independent(Distribution):
@@ -112,10 +119,19 @@ class Independent(Distribution):
         return self._total(self.base.entropy())
 
     def fisher(self) -> Float[Array, "... P P"]:
-        raise NotImplementedError(
-            "`Independent`: the parameters have no single order; take `base.fisher()`, "
-            "whose matrices are the blocks."
-        )
+        """Returns the covariance of the score, entry after entry with its parameters.
+
+        Its blocks are the matrices of `base.fisher()`; all others are 0. A parameter
+        that entries share counts as one per entry: add up its rows, and its columns.
+        """
+        blocks = self.base.fisher()
+        batch = blocks.ndim - 2 - self.ndim
+        size, P = math.prod(blocks.shape[batch:-2]), blocks.shape[-1]
+        blocks = blocks.reshape(*blocks.shape[:batch], size, P, P)
+        found = jnp.zeros((*blocks.shape[:batch], size, P, size, P), blocks.dtype)
+        entry = np.arange(size)
+        found = found.at[..., entry, :, entry, :].set(jnp.moveaxis(blocks, batch, 0))
+        return found.reshape(*blocks.shape[:batch], size * P, size * P)
 
     def support(self) -> Array | None:
         """Returns all values of one event; None of more than 65536 too."""
@@ -134,6 +150,8 @@ class Independent(Distribution):
 
 class Mixture(Distribution):
     """One of several distributions, drawn at random.
+
+    `mode` and `entropy` are known where `support` is; `fisher` is not.
 
     Attributes:
         weights: Which of them is drawn.
@@ -218,11 +236,13 @@ class Mixture(Distribution):
         x = jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, self.shape))
         found = self.components.log_prob(jnp.expand_dims(x, self._axis))
         weights = jnp.broadcast_to(self.weights.log_probabilities, found.shape)
+        found = jnp.where(weights > -math.inf, found, 0.0)
         return jax.nn.logsumexp(weights + found, axis=-1)
 
     def _average(self, values: Array) -> Array:
         p = self._beside_events(self.weights.probabilities, *self._batch)
         values = jnp.broadcast_to(values, self._batch + values.shape[self._axis :])
+        values = jnp.where(p > 0, values, 0.0)  # none may be infinite or NaN
         return jnp.sum(p * values, axis=self._axis)
 
     @property
@@ -237,12 +257,26 @@ class Mixture(Distribution):
         away = jnp.broadcast_to(means, full) - jnp.broadcast_to(middle, full)
         return self._average(jnp.broadcast_to(self.components.variance, full) + away**2)
 
+    def _all(self, what: str) -> tuple[Array, Array]:
+        """All values of one event, and their log-probabilities along the first axis."""
+        values = self.support()
+        if values is None:
+            raise _no_closed_form("Mixture", what)
+        ones = (1,) * len(self._batch)
+        return values, self.log_prob(
+            values.reshape(len(values), *ones, *values.shape[1:])
+        )
+
     @property
     def mode(self) -> Array:
-        raise _no_closed_form("Mixture", "mode")
+        """Where the probability is largest, of finitely many values."""
+        values, log_p = self._all("mode")
+        return values[jnp.argmax(log_p, axis=0)]
 
     def entropy(self) -> Float[Array, "..."]:
-        raise _no_closed_form("Mixture", "entropy")
+        """Returns `-E log p`, by its sum over finitely many values."""
+        log_p = jnp.moveaxis(self._all("entropy")[1], 0, -1)
+        return weighted_sum(log_p, -log_p)
 
     def fisher(self) -> Float[Array, "... P P"]:
         raise _no_closed_form("Mixture", "fisher")
@@ -254,7 +288,8 @@ class Mixture(Distribution):
 class Transformed(Distribution):
     """What becomes of draws under an invertible map.
 
-    Compile functions of it with `equinox.filter_jit`: the maps are no arrays.
+    Compile functions of it with `equinox.filter_jit`: the maps are no arrays. Of its
+    moments, mode and entropy none has a closed form; the messages name ways to them.
 
     Attributes:
         base: Distribution before the map: of numbers, or of vectors.
@@ -330,7 +365,7 @@ class Transformed(Distribution):
         before = jnp.where(finite, before, 0.0)
         volume = log_determinant(self.forward) if events else self._log_slope
         found = self.base.log_prob(before) - self._each(volume, before)
-        return jnp.where(inside, found, -math.inf)
+        return within(inside, found, jnp.max(x, axis=events) if events else x)
 
     def _log_slope(self, x: Float[Array, ""]) -> Float[Array, ""]:
         _, slope = jax.jvp(self.forward, (x,), (jnp.ones_like(x),))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Shaped
 
-from ._loss import AbstractLoss, predictions, refuse_values, targets
+from ._loss import AbstractLoss, predictions, refuse_values, targets, times
 
 
 class PoissonLoss(AbstractLoss):
@@ -20,7 +20,7 @@ class PoissonLoss(AbstractLoss):
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
         rate = jnp.exp(predictions("PoissonLoss", z))
         refuse_values("PoissonLoss", "y", y, lambda n: n >= 0, "counts, 0 or more")
-        return rate - targets("PoissonLoss", y, z.shape, z.dtype) * z
+        return rate - times(targets("PoissonLoss", y, z.shape, z.dtype), z)
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None
@@ -43,7 +43,7 @@ class BernoulliLoss(AbstractLoss):
         predictions("BernoulliLoss", z)
         refuse_values("BernoulliLoss", "y", y, lambda p: (p >= 0) & (p <= 1), "0 to 1")
         p = targets("BernoulliLoss", y, z.shape, z.dtype)
-        return p * jax.nn.softplus(-z) + (1 - p) * jax.nn.softplus(z)
+        return times(p, jax.nn.softplus(-z)) + times(1 - p, jax.nn.softplus(z))
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None

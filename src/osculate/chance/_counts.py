@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
 from ._gamma_function import log_poisson
-from ._shapes import aligned, matrix, weighted_sum
+from ._shapes import aligned, matrix, weighted_sum, within
 
 MANY = 50.0  # events: from here the entropy's series has 10 digits
 TERMS = 200  # counts up to which fewer events are summed
@@ -61,7 +61,7 @@ class Bernoulli(Distribution):
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, logits = aligned(x, self.logits)
         found = jax.nn.log_sigmoid(jnp.where(x == 1, logits, -logits))
-        return jnp.where((x == 0) | (x == 1), found, -math.inf)
+        return within((x == 0) | (x == 1), found, x)
 
     @property
     def mean(self) -> Array:
@@ -138,17 +138,17 @@ class Binomial(Distribution):
         x, logits = aligned(x, self.logits)
         n = jnp.full_like(x, self.total)
         if self.total == 0:
-            return jnp.where(x == 0, 0 * logits, -math.inf)
+            return within(x == 0, 0 * logits, x)
         inside = (x >= 0) & (x <= n) & (x == jnp.floor(x))
-        x = jnp.where(inside, x, 0.0)
+        successes = jnp.where(inside, x, 0.0)
         log_n = jnp.log(n)
 
         def part(count, logits):
             expected, log_p = n * jax.nn.sigmoid(logits), jax.nn.log_sigmoid(logits)
             return log_poisson(count, expected, log_n + log_p)
 
-        found = part(x, logits) + part(n - x, -logits) - log_poisson(n, n, log_n)
-        return jnp.where(inside, found, -math.inf)
+        found = part(successes, logits) + part(n - successes, -logits)
+        return within(inside, found - log_poisson(n, n, log_n), x)
 
     @property
     def mean(self) -> Array:
@@ -178,6 +178,9 @@ class Binomial(Distribution):
 
 class Poisson(Distribution):
     """How many events come.
+
+    Draws are whole numbers of JAX's default type; those that it cannot hold, of rates
+    from 2e9 without x64, are its largest.
 
     Attributes:
         rate: Expected events, positive.
@@ -212,8 +215,8 @@ class Poisson(Distribution):
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, rate = aligned(x, self.rate)
         inside = (x >= 0) & (x < math.inf) & (x == jnp.floor(x))
-        x = jnp.where(inside, x, 0.0)
-        return jnp.where(inside, log_poisson(x, rate, jnp.log(rate)), -math.inf)
+        count = jnp.where(inside, x, 0.0)
+        return within(inside, log_poisson(count, rate, jnp.log(rate)), x)
 
     @property
     def mean(self) -> Array:

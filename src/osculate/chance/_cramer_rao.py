@@ -38,6 +38,7 @@ def cramer_rao(
     Raises:
         ValueError: If the shapes do not fit, F is a function and the Jacobian is
             missing, or F is singular: some direction cannot be estimated at all.
+            Compiled, the bound is NaN then.
 
     Reference: H. Cramér 1946; C. R. Rao 1945; SPEC K3.4.9-14.
 
@@ -88,7 +89,14 @@ def _by_products(fisher: Matvec, phi_jacobian: ArrayLike | None) -> Float[Array,
     def solve(row: Float[Array, " P"]) -> Float[Array, " P"]:
         return lax.custom_linear_solve(fisher, row, conjugate_gradients, symmetric=True)
 
-    return J @ (jax.vmap(solve)(J).T if J.ndim == 2 else solve(J))
+    bound = J @ (jax.vmap(solve)(J).T if J.ndim == 2 else solve(J))
+    require(
+        jnp.isfinite(bound),
+        "cramer_rao",
+        "fisher v -> F v could not be solved for phi_jacobian; expected a positive "
+        "definite F that is not too near a singular one",
+    )
+    return bound
 
 
 class _Progress(NamedTuple):
@@ -96,6 +104,7 @@ class _Progress(NamedTuple):
     residual: Array
     direction: Array
     square: Array
+    ahead: Array
     iteration: Array
 
 
@@ -107,14 +116,14 @@ def conjugate_gradients(matvec: Matvec, b: Float[Array, " P"]) -> Float[Array, "
         b: The right-hand side.
 
     Returns:
-        x; it stops at a residual of rounding errors, where F is not positive, or after
-        three times as many steps as exact arithmetic would take.
+        x; NaN where F turns out not to be positive definite, or after three times as
+        many steps as exact arithmetic would take, unless the residual is small by then.
     """
     limit = 3 * b.size
-    small = jnp.finfo(b.dtype).eps ** 2 * jnp.vdot(b, b)
+    eps, whole = jnp.finfo(b.dtype).eps, jnp.vdot(b, b)
 
     def go_on(at: _Progress) -> Bool[Array, ""]:
-        return (at.square > small) & (at.iteration < limit)
+        return (at.square > eps**2 * whole) & at.ahead & (at.iteration < limit)
 
     def step(at: _Progress) -> _Progress:
         product = matvec(at.direction)
@@ -122,10 +131,13 @@ def conjugate_gradients(matvec: Matvec, b: Float[Array, " P"]) -> Float[Array, "
         ahead = curvature > 0
         length = jnp.where(ahead, at.square / jnp.where(ahead, curvature, 1), 0)
         residual = at.residual - length * product
-        square = jnp.where(ahead, jnp.vdot(residual, residual), 0)
+        square = jnp.vdot(residual, residual)
         direction = residual + square / at.square * at.direction
         x = at.x + length * at.direction
-        return _Progress(x, residual, direction, square, at.iteration + 1)
+        return _Progress(x, residual, direction, square, ahead, at.iteration + 1)
 
-    start = _Progress(jnp.zeros_like(b), b, b, jnp.vdot(b, b), jnp.zeros((), int))
-    return lax.while_loop(go_on, step, start).x
+    start = _Progress(
+        jnp.zeros_like(b), b, b, whole, jnp.array(True), jnp.zeros((), int)
+    )
+    end = lax.while_loop(go_on, step, start)
+    return jnp.where(end.square <= eps * whole, end.x, jnp.nan)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -33,7 +34,7 @@ def cumulants(
         Cumulant n in entry n - 1, in the units of X to the power n.
 
     Raises:
-        ValueError: If the order is below 1.
+        ValueError: If the order is below 1, or log_mgf does not return one number.
 
     Reference: T. N. Thiele 1889; SPEC K3.2.2-4.
 
@@ -43,6 +44,11 @@ def cumulants(
     """
     if order < 1:
         raise ValueError(f"`cumulants`: order is {order}; expected 1 or more.")
+    shape = jax.eval_shape(log_mgf, jnp.zeros(())).shape
+    if shape:
+        raise ValueError(
+            f"`cumulants`: log_mgf returns shape {shape}; expected one number."
+        )
     tensors = jet(lambda t: log_mgf(t[0]), order)(jnp.zeros(1))
     return jnp.stack([tensor.reshape(()) for tensor in tensors[1:]])
 

@@ -14,7 +14,9 @@ class Distribution(eqx.Module):
 
     Parameters broadcast against each other; their common shape is the shape of a draw,
     in front of the axes of an event. All methods are functions of JAX: they can be
-    compiled, mapped and differentiated by the parameters.
+    compiled, mapped and differentiated by the parameters. `jax.jit` takes a law as an
+    argument, `jax.jit(lambda law, x: law.log_prob(x))`; the method of one law,
+    `law.log_prob`, is compiled by `equinox.filter_jit`.
 
     Attributes:
         event_ndim: Axes of one event: 0 of a number, 1 of a vector.
@@ -55,12 +57,22 @@ class Distribution(eqx.Module):
             x: Draws, broadcast against `shape`.
 
         Returns:
-            One number per event, in nats; minus infinity outside the support.
+            One number per event, in nats; minus infinity outside the support, NaN
+            where a draw is NaN. On an edge of the support it is the limit from within,
+            which may be plus infinity.
         """
         raise NotImplementedError
 
     def entropy(self) -> Float[Array, "..."]:
-        """Returns `-E log p`, in nats, one number per event."""
+        """Returns `-E log p`.
+
+        Returns:
+            One number per event, in nats.
+
+        Raises:
+            NotImplementedError: If it has no closed form; `mean`, `variance`, `mode`
+                and `fisher` raise the same.
+        """
         raise NotImplementedError
 
     def fisher(self) -> Float[Array, "... P P"]:
@@ -80,8 +92,15 @@ def parameter(value: Any) -> Array:
 
     Returns:
         The array.
+
+    Raises:
+        TypeError: If it is complex.
     """
     array = jnp.asarray(value)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise TypeError(
+            f"a parameter is of type {array.dtype}: {value}; expected real numbers."
+        )
     return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(float)
 
 

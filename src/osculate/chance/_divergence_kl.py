@@ -11,10 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from osculate.diff import Estimate
 
 from ._categorical import Categorical
-from ._composed import Independent, is_discrete
+from ._composed import Independent, Mixture, Transformed, is_discrete
 from ._counts import Bernoulli, Binomial, Poisson
 from ._distribution import Distribution
-from ._gamma_function import deviance, log_gamma_gap
+from ._gamma_function import above_log, deviance, stirling_gap
 from ._half_line import Beta, Exponential, Gamma
 from ._multivariate import Dirichlet, MultivariateNormal, solve_lower
 from ._normal import Normal
@@ -26,8 +26,9 @@ def kl(p: Distribution, q: Distribution) -> Float[Array, "..."]:
     """Returns `E_p[log p - log q]`, exactly.
 
     Of two members of one family by its closed form, of counts by a sum over the values
-    of p when they are finitely many. Infinity where q is 0 and p is not: of Poisson
-    counts from a binomial distribution, of normal numbers from positive ones.
+    of p when they are finitely many, of two that one map transforms by that of their
+    bases. Infinity where q is 0 and p is not: of Poisson counts from a binomial
+    distribution, of normal numbers from positive ones.
 
     Args:
         p: Distribution whose draws are averaged.
@@ -100,6 +101,8 @@ def _comparable(p: Distribution, q: Distribution) -> bool:
         return p.logits.shape[-1] == q.logits.shape[-1]
     if isinstance(p, Independent) and isinstance(q, Independent):
         return p.ndim == q.ndim
+    if isinstance(p, Transformed) and isinstance(q, Transformed):
+        return p.forward is q.forward and p.backward is q.backward
     if p.event_ndim:
         return p.shape[-1] == q.shape[-1]
     return True
@@ -145,8 +148,14 @@ def _leaves_support(p: Distribution, q: Distribution) -> bool:
     """Whether p has draws where q has none: counts are no draws of a density."""
     if is_discrete(p) != is_discrete(q):
         return True
-    mine, its = EXTENT.get(type(p)), EXTENT.get(type(q))
+    mine, its = _extent(p), _extent(q)
     return mine is not None and its is not None and mine > its
+
+
+def _extent(d: Distribution) -> int | None:
+    while isinstance(d, Mixture):
+        d = d.components
+    return EXTENT.get(type(d))
 
 
 def _information(
@@ -155,16 +164,32 @@ def _information(
     return weighted_sum(log_p, log_p - log_q)
 
 
+def _of_all(
+    log_p: Float[Array, "*s n"], log_q: Float[Array, "*s n"]
+) -> Float[Array, "*s"]:
+    """Of probabilities that both sum to 1: by terms `q - p - p log(q / p)`, from 0."""
+    p, q = jnp.exp(log_p), jnp.exp(log_q)
+    there = log_p > -math.inf
+    gap = jnp.where(there, log_q - jnp.where(there, log_p, 0.0), 0.0)
+    near = there & (jnp.abs(gap) < 0.4)
+    inner = jnp.where(near, gap, 0.0)
+    close = p * above_log(jnp.expm1(inner), inner)
+    lost = jnp.where(there, -p * jnp.where(near, 0.0, gap), 0.0)
+    return jnp.sum(jnp.where(near, close, q - p + lost), axis=-1)
+
+
 def _normal(p: Normal, q: Normal) -> Array:
     m, s, other, width = aligned(p.mean, p.scale, q.mean, q.scale)
-    away, ratio = (m - other) / width, s / width
-    return 0.5 * (away**2 + ratio**2 - 1) - jnp.log(ratio)
+    away, excess = (m - other) / width, (s - width) / width
+    return 0.5 * (away**2 + excess**2) + above_log(excess, jnp.log(s) - jnp.log(width))
 
 
 def _laplace(p: Laplace, q: Laplace) -> Array:
     m, s, other, width = aligned(p.location, p.scale, q.location, q.scale)
     away = jnp.where(m >= other, m - other, other - m)  # smooth at 0 together with exp
-    return (away + s * jnp.exp(-away / s)) / width - 1 - jnp.log(s / width)
+    apart = away + s * jnp.expm1(-away / s)
+    excess = above_log((s - width) / width, jnp.log(s) - jnp.log(width))
+    return apart / width + excess
 
 
 def _cauchy(p: Cauchy, q: Cauchy) -> Array:
@@ -176,25 +201,31 @@ def _cauchy(p: Cauchy, q: Cauchy) -> Array:
 def _gumbel(p: Gumbel, q: Gumbel) -> Array:
     m, s, other, width = aligned(p.location, p.scale, q.location, q.scale)
     away, ratio = (m - other) / width, s / width
-    tail = jnp.exp(gammaln(1 + ratio) - away)
-    return away + np.euler_gamma * (ratio - 1) + tail - 1 - jnp.log(ratio)
+    tail = gammaln(1 + ratio) - away
+    size = gammaln(ratio) + np.euler_gamma * (s - width) / width
+    return above_log(jnp.expm1(tail), tail) + size
 
 
 def _exponential(p: Exponential, q: Exponential) -> Array:
     rate, other = aligned(p.rate, q.rate)
-    return deviance(rate, other, jnp.log(other)) / rate
+    return above_log((other - rate) / rate, jnp.log(other) - jnp.log(rate))
 
 
 def _gamma(p: Gamma, q: Gamma) -> Array:
     a, b, other, rate = aligned(p.concentration, p.rate, q.concentration, q.rate)
-    scaled = deviance(b, rate, jnp.log(rate)) / b  # rate/b - 1 - log(rate/b)
-    return log_gamma_gap(other, a) + other * scaled + (a - other) * (rate - b) / b
+    excess = (rate - b) / b - (other - a) / other * (rate / b)  # a rate / (other b) - 1
+    log_ratio = jnp.log(a) - jnp.log(other) + jnp.log(rate) - jnp.log(b)
+    return other * above_log(excess, log_ratio) + stirling_gap(other, a)
 
 
 def _dirichlet_from(p: Array, q: Array) -> Array:
     """Of concentrations, along the last axis."""
-    total = lambda values: jnp.sum(values, axis=-1)
-    return total(log_gamma_gap(q, p)) - log_gamma_gap(total(q), total(p))
+    total = lambda values: jnp.sum(values, axis=-1, keepdims=True)
+    P, Q, step = total(p), total(q), q - p
+    excess = (total(step) * (p / P) - step) / q  # (p / P) / (q / Q) - 1
+    log_ratio = jnp.log(p) - jnp.log(q) + jnp.log(Q) - jnp.log(P)
+    entries = q * above_log(excess, log_ratio) + stirling_gap(q, p)
+    return (total(entries) - stirling_gap(Q, P))[..., 0]
 
 
 def _beta(p: Beta, q: Beta) -> Array:
@@ -208,7 +239,7 @@ def _dirichlet(p: Dirichlet, q: Dirichlet) -> Array:
 
 
 def _bernoulli(p: Bernoulli, q: Bernoulli) -> Array:
-    return _information(*aligned(p.log_probabilities, q.log_probabilities))
+    return _of_all(*aligned(p.log_probabilities, q.log_probabilities))
 
 
 def _binomial(p: Binomial, q: Binomial) -> Array:
@@ -221,25 +252,31 @@ def _poisson(p: Poisson, q: Poisson) -> Array:
 
 
 def _categorical(p: Categorical, q: Categorical) -> Array:
-    return _information(*aligned(p.log_probabilities, q.log_probabilities))
+    return _of_all(*aligned(p.log_probabilities, q.log_probabilities))
 
 
 def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Array:
+    """With `N = Lq⁻¹ Lp - 1`: half of `|N|²`, and the excess of its diagonal's logs."""
     mean, other = aligned(p.mean, q.mean)
     away = solve_lower(q.scale_tril, mean - other)
-    columns = jnp.swapaxes(p.scale_tril, -1, -2)
-    turned = solve_lower(q.scale_tril[..., None, :, :], columns)
-    log_width = lambda d: jnp.sum(
-        jnp.log(jnp.diagonal(d.scale_tril, axis1=-2, axis2=-1)), axis=-1
-    )
-    square, spread = jnp.sum(away**2, axis=-1), jnp.sum(turned**2, axis=(-2, -1))
-    square, spread, mine, its = aligned(square, spread, log_width(p), log_width(q))
-    return 0.5 * (square + spread - p.shape[-1]) + its - mine
+    mine, its = aligned(p.scale_tril, q.scale_tril)
+    columns = jnp.swapaxes(mine - its, -1, -2)
+    N = solve_lower(its[..., None, :, :], columns)
+    width, size = (jnp.diagonal(L, axis1=-2, axis2=-1) for L in (mine, its))
+    logs = above_log((width - size) / size, jnp.log(width) - jnp.log(size))
+    square, spread = jnp.sum(away**2, axis=-1), jnp.sum(N**2, axis=(-2, -1))
+    square, spread, logs = aligned(square, spread, jnp.sum(logs, axis=-1))
+    return 0.5 * (square + spread) + logs
 
 
 def _independent(p: Independent, q: Independent) -> Array:
     found = kl(p.base, q.base)
     return jnp.sum(found, axis=tuple(range(-p.ndim, 0)))
+
+
+def _transformed(p: Transformed, q: Transformed) -> Array:
+    """No invertible map changes it."""
+    return kl(p.base, q.base)
 
 
 # 0: the numbers between 0 and 1; 1: the positive ones; 2: all.
@@ -268,4 +305,5 @@ CLOSED: dict[type, Callable[..., Array]] = {
     MultivariateNormal: _multivariate_normal,
     Normal: _normal,
     Poisson: _poisson,
+    Transformed: _transformed,
 }

@@ -17,7 +17,8 @@ def draws(law: Distribution, key: PRNGKeyArray, n: int) -> Array:
 def constant_draws(law: Distribution, key: PRNGKeyArray, n: int) -> Array:
     """Returns n draws with no derivatives by the parameters, `(n, *law.shape)`.
 
-    Those are stopped before the draw: some draws can be differentiated once only.
+    Those are stopped before the draw, for derivatives of some draws are dear, and after
+    it, for a law made of functions may hold parameters in them.
     """
     stopped = lambda leaf: lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf
-    return draws(jax.tree.map(stopped, law), key, n)
+    return lax.stop_gradient(draws(jax.tree.map(stopped, law), key, n))

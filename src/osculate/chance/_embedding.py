@@ -6,18 +6,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
+from ._distribution import parameter
 from ._information import entropy
 from ._transport import squared_distances
 
-BISECTIONS = 60
-WIDEST = 30.0  # logarithms of the largest and smallest precision, in mean distances
+BISECTIONS = 70
+WIDEST = 80.0  # logarithms of the largest and smallest precision, in mean distances
 EARLY_MOMENTUM, LATE_MOMENTUM = 0.5, 0.8
 MORE_GAIN, LESS_GAIN, LEAST_GAIN = 0.2, 0.8, 0.01
 
 
-def perplexity(p: Float[Array, "... N"]) -> Float[Array, "..."]:
+def perplexity(p: Real[Array, "... N"]) -> Float[Array, "..."]:
     """Returns the number of equally likely values of the same entropy.
 
     Args:
@@ -37,13 +38,14 @@ def perplexity(p: Float[Array, "... N"]) -> Float[Array, "..."]:
 
 
 def neighbour_probabilities(
-    x: Float[Array, "N D"], perplexity: float = 30.0
+    x: Real[Array, "N D"], perplexity: float = 30.0
 ) -> Float[Array, "N N"]:
     """Returns how likely each point takes each other for its neighbour.
 
     Row i is proportional to `exp(-|x_i - x_j|**2 / (2 sigma_i**2))`, 0 at i itself,
-    with sigma_i such that every row has the given perplexity, found by bisection. The
-    first derivative by the points includes that of sigma_i.
+    with sigma_i such that every row has the given perplexity, found by bisection.
+    Derivatives by the points, of every order, include those of sigma_i. Where more
+    points than `perplexity` are equally near and nearest, the row is equal over them.
 
     Args:
         x: Points.
@@ -147,7 +149,7 @@ class Embedding(NamedTuple):
 
 
 def tsne(
-    x: Float[Array, "N D"],
+    x: Real[Array, "N D"],
     key: PRNGKeyArray,
     num_components: int = 2,
     perplexity: float = 30.0,
@@ -155,6 +157,7 @@ def tsne(
     exaggeration: float = 12.0,
     exaggeration_steps: int = 250,
     learning_rate: float | None = None,
+    initial: Float[Array, "N E"] | None = None,
 ) -> Embedding:
     """Embeds points in the plane, by gradient descent on `tsne_loss` in one loop.
 
@@ -164,19 +167,22 @@ def tsne(
 
     Args:
         x: Points.
-        key: A random key, of the small random start.
+        key: A random key, of the random start.
         num_components: Coordinates of the picture.
         perplexity: Effective number of neighbours.
         steps: Of gradient descent, all together.
         exaggeration: Factor of the attraction at first.
         exaggeration_steps: How long.
         learning_rate: None means N / 48, and 50 at least.
+        initial: Where the points of the picture start; small, such as the principal
+            components scaled to 1e-4. None means normal numbers of deviation 1e-4.
 
     Returns:
         The points of the picture and the losses on the way.
 
     Raises:
-        ValueError: If the perplexity is not between 1 and N - 1.
+        ValueError: If the perplexity is not between 1 and N - 1, or the start has not
+            one row per point and num_components columns.
 
     Reference: van der Maaten and Hinton (2008), Visualizing data using t-SNE, alg. 1.
 
@@ -185,10 +191,34 @@ def tsne(
         >>> tsne(x, jr.key(1), perplexity=5.0, steps=10).points.shape
         (20, 2)
     """
+    x = parameter(x)
     N = len(x)
+    if initial is None:
+        initial = 1e-4 * jr.normal(key, (N, num_components), x.dtype)
+    if initial.shape != (N, num_components):
+        raise ValueError(
+            f"`tsne`: initial has shape {initial.shape} with {N} points; expected "
+            f"{(N, num_components)}."
+        )
     rate = max(N / 48, 50.0) if learning_rate is None else learning_rate
-    p = neighbour_probabilities(x, perplexity)
-    pairs = _pairs(p)
+    pairs = _pairs(neighbour_probabilities(x, perplexity))
+    early = jnp.arange(steps) < exaggeration_steps
+    factors = jnp.where(early, exaggeration, 1.0).astype(x.dtype)
+    momenta = jnp.where(early, EARLY_MOMENTUM, LATE_MOMENTUM).astype(x.dtype)
+    start = initial.astype(x.dtype)
+    y, losses = _descended(start, pairs, factors, momenta, rate)
+    return Embedding(y, losses - entropy(pairs))
+
+
+@jax.jit
+def _descended(
+    start: Float[Array, "N E"],
+    pairs: Float[Array, "N N"],
+    factors: Float[Array, " steps"],
+    momenta: Float[Array, " steps"],
+    rate: Any,
+) -> tuple[Float[Array, "N E"], Float[Array, " steps"]]:
+    """Returns the points after all steps, and the cross-entropy before each."""
 
     def exaggerated(y: Array, factor: Array) -> tuple[Array, Array]:
         log_w = -jnp.log1p(squared_distances(y, y))
@@ -206,37 +236,39 @@ def tsne(
         y = y + velocity
         return (y - jnp.mean(y, 0, keepdims=True), velocity, gains), loss
 
-    early = jnp.arange(steps) < exaggeration_steps
-    factors = jnp.where(early, exaggeration, 1.0).astype(x.dtype)
-    momenta = jnp.where(early, EARLY_MOMENTUM, LATE_MOMENTUM).astype(x.dtype)
-    start = 1e-4 * jr.normal(key, (N, num_components), x.dtype)
     state = start, jnp.zeros_like(start), jnp.ones_like(start)
     (y, _, _), losses = jax.lax.scan(step, state, (factors, momenta))
-    return Embedding(y, losses - entropy(pairs))
+    return y, losses
 
 
 @jax.jit
 def _calibrated(D: Float[Array, "N N"], target: Any) -> Float[Array, "N N"]:
     """Returns the neighbours whose entropy is the target, from squared distances."""
-    N = len(D)
-    D = D / (jnp.sum(D, 1, keepdims=True) / (N - 1))
-    excess = jax.vmap(lambda log_beta, d, i: _row_entropy(log_beta, d, i) - target)
-    rows, fixed = jnp.arange(N), jax.lax.stop_gradient(D)
+    rows = jnp.arange(len(D))
+    mean = jnp.sum(D, 1, keepdims=True) / (len(D) - 1)
+    D = D / jnp.where(mean > 0, mean, 1.0)
+    excess = lambda log_beta: jax.vmap(_row_entropy)(log_beta, D, rows) - target
 
-    def halve(_: Any, bounds: Any) -> Any:
-        low, high = bounds
-        middle = 0.5 * (low + high)
-        wide = excess(middle, fixed, rows) > 0
-        return jnp.where(wide, middle, low), jnp.where(wide, high, middle)
+    def bisect(excess: Any, start: Float[Array, " N"]) -> Float[Array, " N"]:
+        def halve(_: Any, bounds: Any) -> Any:
+            low, high = bounds
+            middle = 0.5 * (low + high)
+            wide = excess(middle) > 0
+            return jnp.where(wide, middle, low), jnp.where(wide, high, middle)
 
-    bounds = jnp.full(N, -WIDEST, D.dtype), jnp.full(N, WIDEST, D.dtype)
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, bounds)
-    log_beta = 0.5 * (low + high)
-    # A step of Newton from the root stays there and has the derivative of the root.
-    slope = jax.vmap(jax.grad(_row_entropy))(log_beta, fixed, rows)
-    off = excess(log_beta, D, rows)
-    change = (off - jax.lax.stop_gradient(off)) / jnp.where(slope < 0, slope, -jnp.inf)
-    return jax.vmap(_row)(log_beta - change, D, rows)
+        bounds = start - WIDEST, start + WIDEST
+        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, bounds)
+        return 0.5 * (low + high)
+
+    def tangent_solve(linear: Any, y: Float[Array, " N"]) -> Float[Array, " N"]:
+        # Rows do not share widths; one that changes nothing stays as it is.
+        slope = linear(jnp.ones_like(y))
+        falls = slope < 0
+        return jnp.where(falls, y / jnp.where(falls, slope, -1.0), 0.0)
+
+    start = jnp.zeros(len(D), D.dtype)
+    log_beta = jax.lax.custom_root(excess, start, bisect, tangent_solve)
+    return jax.vmap(_row)(log_beta, D, rows)
 
 
 def _row(

@@ -51,6 +51,7 @@ def study_estimator(
 
     Raises:
         ValueError: If there are fewer than 2 repeats, or the truth has another shape.
+        TypeError: If the estimate is not one array.
 
     Reference: SPEC K3.3.1-2.
 
@@ -66,7 +67,7 @@ def study_estimator(
         )
     once = lambda key: estimator(sampler(key))
     keys = jr.split(key, repeats)
-    found = parameter(jax.lax.map(once, keys, batch_size=min(AT_ONCE, repeats)))
+    found = _repeated("study_estimator", once, keys)
     truth = jnp.asarray(truth, found.dtype)
     if truth.shape not in ((), found.shape[1:]):
         raise ValueError(
@@ -76,6 +77,18 @@ def study_estimator(
     mean = jnp.mean(found, axis=0, keepdims=True)
     off = found - jnp.broadcast_to(truth, found.shape)
     return Study(_mean(off), _spread(found - mean), _mean(off**2))
+
+
+def _repeated(
+    owner: str, once: Callable[[PRNGKeyArray], Any], keys: Any
+) -> Float[Array, "n ..."]:
+    found = jax.lax.map(once, keys, batch_size=min(AT_ONCE, len(keys)))
+    if not isinstance(found, jax.Array):
+        raise TypeError(
+            f"`{owner}`: got {jax.tree.structure(found)}; expected one array to come "
+            "back. Join what is estimated by `jnp.stack`."
+        )
+    return parameter(found)
 
 
 def _mean(found: Float[Array, "n ..."]) -> Estimate:
@@ -167,6 +180,7 @@ def bootstrap(
     Raises:
         ValueError: If the arrays have no or unequal numbers of rows, there are fewer
             than 2 resamples, or the level is not between 0 and 1.
+        TypeError: If the statistic is not one array.
 
     Reference: B. Efron 1979, Bootstrap methods: another look at the jackknife.
 
@@ -189,12 +203,12 @@ def bootstrap(
         )
     (num_rows,) = rows.pop()
 
-    def once(key: PRNGKeyArray) -> Array:
+    def once(key: PRNGKeyArray) -> Any:
         index = jr.randint(key, (num_rows,), 0, num_rows)
         return statistic(jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], data))
 
     keys = jr.split(key, n)
-    found = parameter(jax.lax.map(once, keys, batch_size=min(AT_ONCE, n)))
+    found = _repeated("bootstrap", once, keys)
     tails = jnp.asarray([(1 - level) / 2, (1 + level) / 2], found.dtype)
     lower, upper = jnp.quantile(found, tails, axis=0)
     error = jnp.std(found, axis=0, ddof=1)

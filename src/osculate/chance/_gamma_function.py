@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 LOG_2PI = math.log(2 * math.pi)
 SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 LARGE = 10.0  # from where the series has 15 digits
+NEAR = 0.1  # up to where that of log(1 + e) has 16 digits
 
 
 def stirling(a: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -53,9 +54,47 @@ def deviance(
     """
     near = jnp.abs(y - n) < 0.5 * n
     base, other = jnp.where(near, n, 1.0), jnp.where(near, y, 1.0)
-    excess = (other - base) / base
-    close = base * (excess - jnp.log1p(excess))
+    close = base * _above_log((other - base) / base)
     return jnp.where(near, close, n * (jnp.log(n) - log_y) + y - n)
+
+
+def above_log(
+    excess: Float[Array, "*s"], log_ratio: Float[Array, "*s"]
+) -> Float[Array, "*s"]:
+    """Returns `e - log(1 + e)`, accurate where e is close to 0 and where it is -1.
+
+    Args:
+        excess: e, above -1; -1 where it rounds to that.
+        log_ratio: `log(1 + e)`, looked at where e is not close to 0.
+
+    Returns:
+        Numbers from 0.
+    """
+    near = jnp.abs(excess) < 0.5
+    close = _above_log(jnp.where(near, excess, 0.0))
+    return jnp.where(near, close, excess - log_ratio)
+
+
+def _above_log(e: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Of e from -0.5; of small ones by `log(1 + e) = 2 artanh(e / (2 + e))`."""
+    small = jnp.abs(e) < NEAR
+    inner = jnp.where(small, e, 0.0)
+    r = inner / (2 + inner)
+    total = jnp.zeros_like(r)
+    for odd in range(15, 1, -2):
+        total = (total + 2 / odd) * r**2
+    outer = jnp.where(small, 1.0, e)
+    return jnp.where(small, r * (inner - total), outer - jnp.log1p(outer))
+
+
+def log_power_of_0(exponent: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Returns the logarithm of `0**exponent`: 0 of the exponent 0.
+
+    Its slope there is that of the smallest positive number, in the place of infinity.
+    """
+    log_tiny = math.log(float(jnp.finfo(exponent.dtype).tiny))
+    infinite = jnp.where(exponent > 0, -math.inf, math.inf)
+    return jnp.where(exponent == 0, exponent * log_tiny, infinite)
 
 
 def log_poisson(
@@ -81,14 +120,19 @@ def log_poisson(
 def log_dirichlet(
     concentration: Float[Array, "*s K"], x: Float[Array, "*s K"]
 ) -> Float[Array, "*s"]:
-    """Returns the logarithm of Dirichlet's density at positive shares that sum to 1."""
+    """Returns the logarithm of Dirichlet's density at shares from 0 that sum to 1."""
     total = jnp.sum(concentration, axis=-1, keepdims=True)
+    none = x == 0
+    x = jnp.where(none, 1.0, x)
     log_x = jnp.log(x)
     entries = (
         0.5 * (jnp.log(concentration) - LOG_2PI)
         - log_x
         - stirling(concentration)
         - deviance(concentration, total * x, jnp.log(total) + log_x)
+    )
+    entries = jnp.where(
+        none, jnp.log(total) + log_power_of_0(concentration - 1), entries
     )
     whole = stirling(total) - 0.5 * (jnp.log(total) - LOG_2PI)
     return jnp.sum(entries, axis=-1) + whole[..., 0]
@@ -114,17 +158,16 @@ def dirichlet_entropy(concentration: Float[Array, "*s K"]) -> Float[Array, "*s"]
     return jnp.sum(entries, axis=-1) - rest
 
 
-def log_gamma_gap(q: Float[Array, "*s"], p: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """Returns log Γ(q) less its tangent at p: what divergences of Γ's laws are made of.
+def stirling_gap(q: Float[Array, "*s"], p: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Returns what Γ adds to divergences beside `q log(q / p) + p - q`.
 
     Args:
         q: Positive numbers.
         p: Positive numbers.
 
     Returns:
-        `log Γ(q) - log Γ(p) - ψ(p) (q - p)`, from 0.
+        The rest of `log Γ(q) - log Γ(p) - ψ(p) (q - p)`.
     """
     value, slope = stirling_slope(p)
     gap = stirling(q) - value - slope * (q - p)
-    half = deviance(p, q, jnp.log(q)) / (2 * p)
-    return deviance(q, p, jnp.log(p)) + half + gap
+    return deviance(p, q, jnp.log(q)) / (2 * p) + gap

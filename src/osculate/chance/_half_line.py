@@ -15,9 +15,10 @@ from ._gamma_function import (
     dirichlet_entropy,
     log_dirichlet,
     log_poisson,
+    log_power_of_0,
     stirling_slope,
 )
-from ._shapes import aligned, matrix
+from ._shapes import aligned, matrix, within
 
 
 class Exponential(Distribution):
@@ -57,7 +58,9 @@ class Exponential(Distribution):
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, rate = aligned(x, self.rate)
-        return jnp.where(x >= 0, jnp.log(rate) - rate * x, -math.inf)
+        inside = x >= 0
+        found = jnp.log(rate) - rate * jnp.where(inside, x, 0.0)
+        return within(inside, found, x)
 
     @property
     def mean(self) -> Array:
@@ -123,10 +126,12 @@ class Gamma(Distribution):
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, concentration, rate = aligned(x, self.concentration, self.rate)
         inside = (x > 0) & (x < math.inf)
-        x = jnp.where(inside, x, 1.0)
-        log_x = jnp.log(x)
-        count = log_poisson(concentration, rate * x, jnp.log(rate) + log_x)
-        return jnp.where(inside, jnp.log(concentration) - log_x + count, -math.inf)
+        positive = jnp.where(inside, x, 1.0)
+        log_x = jnp.log(positive)
+        count = log_poisson(concentration, rate * positive, jnp.log(rate) + log_x)
+        found = jnp.log(concentration) - log_x + count
+        edge = jnp.log(rate) + log_power_of_0(concentration - 1)
+        return within(inside | (x == 0), jnp.where(inside, found, edge), x)
 
     @property
     def mean(self) -> Array:
@@ -136,7 +141,7 @@ class Gamma(Distribution):
     @property
     def variance(self) -> Array:
         concentration, rate = aligned(self.concentration, self.rate)
-        return concentration / rate**2
+        return concentration / rate / rate
 
     @property
     def mode(self) -> Array:
@@ -199,11 +204,11 @@ class Beta(Distribution):
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, alpha, beta = aligned(x, self.alpha, self.beta)
-        inside = (x > 0) & (x < 1)
-        x = jnp.where(inside, x, 0.5)
+        inside = (x >= 0) & (x <= 1)
+        share = jnp.where(inside, x, 0.5)
         weights = jnp.stack([alpha, beta], axis=-1)
-        found = log_dirichlet(weights, jnp.stack([x, 1 - x], axis=-1))
-        return jnp.where(inside, found, -math.inf)
+        found = log_dirichlet(weights, jnp.stack([share, 1 - share], axis=-1))
+        return within(inside, found, x)
 
     @property
     def mean(self) -> Array:
@@ -224,8 +229,8 @@ class Beta(Distribution):
         peak = (alpha - 1) / jnp.where(peaked, alpha + beta - 2, 1.0)
         at_one = (alpha > 1) | ((alpha == 1) & (beta < 1))
         at_zero = (beta > 1) | ((beta == 1) & (alpha < 1))
-        edge = jnp.where(at_one, 1.0, jnp.where(at_zero, 0.0, math.nan))
-        return jnp.where(peaked, peak, edge).astype(alpha.dtype)
+        found = jnp.where(peaked, peak, at_one.astype(alpha.dtype))
+        return jnp.where(peaked | at_one | at_zero, found, math.nan)
 
     def entropy(self) -> Float[Array, "..."]:
         return dirichlet_entropy(jnp.stack(aligned(self.alpha, self.beta), axis=-1))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Shaped
 
-from ._loss import AbstractLoss, predictions, targets
+from ._loss import AbstractLoss, predictions, targets, times
 
 
 class HeteroscedasticLoss(AbstractLoss):
@@ -22,7 +22,8 @@ class HeteroscedasticLoss(AbstractLoss):
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
         mean, log_scale = _parts(z)
         gap = mean - targets("HeteroscedasticLoss", y, mean.shape, mean.dtype)
-        return 0.5 * (gap * jnp.exp(-log_scale)) ** 2 + log_scale
+        precision = jnp.exp(-log_scale)
+        return 0.5 * times(gap, precision) ** 2 + log_scale
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None

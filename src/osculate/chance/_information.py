@@ -7,9 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from ._distribution import require
+from ._distribution import parameter, require
 
 Axis = int | tuple[int, ...]
 Generator = Callable[[Float[Array, "..."]], Float[Array, "..."]]
@@ -19,7 +19,7 @@ BOLTZMANN = 1.380649e-23  # J/K, exact by the definition of the kelvin
 
 
 def entropy(
-    p: Float[Array, "..."], axis: Axis | None = None, base: str = "nats"
+    p: Real[Array, "..."], axis: Axis | None = None, base: str = "nats"
 ) -> Float[Array, "..."]:
     """Returns `-sum(p log p)`, where 0 log 0 is 0 and has derivative 0.
 
@@ -39,13 +39,13 @@ def entropy(
         3.0
     """
     unit = _unit("entropy", base)
-    _require_table("entropy", "p", p, axis)
+    p = _table("entropy", "p", p, axis)
     return jnp.sum(_entropy_terms(p), axis) / unit
 
 
 def cross_entropy(
-    p: Float[Array, "..."],
-    q: Float[Array, "..."],
+    p: Real[Array, "..."],
+    q: Real[Array, "..."],
     axis: Axis | None = None,
     base: str = "nats",
 ) -> Float[Array, "..."]:
@@ -70,13 +70,13 @@ def cross_entropy(
         1.0
     """
     unit = _unit("cross_entropy", base)
-    _require_pair("cross_entropy", p, q, axis)
+    p, q = _pair("cross_entropy", p, q, axis)
     return -jnp.sum(_times_log(p, q), axis) / unit
 
 
 def kl_divergence(
-    p: Float[Array, "..."],
-    q: Float[Array, "..."],
+    p: Real[Array, "..."],
+    q: Real[Array, "..."],
     axis: Axis | None = None,
     base: str = "nats",
 ) -> Float[Array, "..."]:
@@ -101,13 +101,13 @@ def kl_divergence(
         2.0
     """
     unit = _unit("kl_divergence", base)
-    _require_pair("kl_divergence", p, q, axis)
+    p, q = _pair("kl_divergence", p, q, axis)
     return jnp.sum(_kl_terms(p, q), axis) / unit
 
 
 def jensen_shannon(
-    p: Float[Array, "..."],
-    q: Float[Array, "..."],
+    p: Real[Array, "..."],
+    q: Real[Array, "..."],
     axis: Axis | None = None,
     base: str = "nats",
 ) -> Float[Array, "..."]:
@@ -136,16 +136,14 @@ def jensen_shannon(
         1.0
     """
     unit = _unit("jensen_shannon", base)
-    _require_pair("jensen_shannon", p, q, axis)
-    mixture = 0.5 * (p + q)
-    terms = 0.5 * (_kl_terms(p, mixture) + _kl_terms(q, mixture))
-    return jnp.sum(terms, axis) / unit
+    p, q = _pair("jensen_shannon", p, q, axis)
+    return jnp.sum(_jensen_shannon_terms(p, q), axis) / unit
 
 
 def f_divergence(
     f: str | Generator,
-    p: Float[Array, "..."],
-    q: Float[Array, "..."],
+    p: Real[Array, "..."],
+    q: Real[Array, "..."],
     axis: Axis | None = None,
     slope: float = math.inf,
 ) -> Float[Array, "..."]:
@@ -177,7 +175,7 @@ def f_divergence(
         >>> float(f_divergence("total_variation", p, q))
         0.5
     """
-    _require_pair("f_divergence", p, q, axis)
+    p, q = _pair("f_divergence", p, q, axis)
     if isinstance(f, str):
         if f not in GENERATORS:
             raise ValueError(
@@ -192,7 +190,7 @@ def f_divergence(
     return jnp.sum(jnp.where(inside, q * f(ratio), beside), axis)
 
 
-def marginal(joint: Float[Array, "..."], keep: Axis) -> Float[Array, "..."]:
+def marginal(joint: Real[Array, "..."], keep: Axis) -> Float[Array, "..."]:
     """Returns the table of some variables whatever the others are.
 
     Args:
@@ -209,11 +207,11 @@ def marginal(joint: Float[Array, "..."], keep: Axis) -> Float[Array, "..."]:
         >>> print(marginal(jnp.array([[0.5, 0.25], [0.0, 0.25]]), 0))
         [0.75 0.25]
     """
-    _require_table("marginal", "joint", joint)
+    joint = _table("marginal", "joint", joint)
     return jnp.sum(joint, _others("marginal", joint, keep))
 
 
-def conditional(joint: Float[Array, "..."], given: Axis) -> Float[Array, "..."]:
+def conditional(joint: Real[Array, "..."], given: Axis) -> Float[Array, "..."]:
     """Returns the probabilities of the other variables where some are known.
 
     Args:
@@ -232,14 +230,14 @@ def conditional(joint: Float[Array, "..."], given: Axis) -> Float[Array, "..."]:
         [[1.  0.5]
          [0.  0.5]]
     """
-    _require_table("conditional", "joint", joint)
+    joint = _table("conditional", "joint", joint)
     others = _others("conditional", joint, given)
     return _ratio(joint, jnp.sum(joint, others, keepdims=True))
 
 
 def bayes(
-    prior: Float[Array, " H"], likelihood: Float[Array, "H ..."]
-) -> Float[Array, "H ..."]:
+    prior: Real[Array, " H"], likelihood: Real[Array, "rows ..."]
+) -> Float[Array, "rows ..."]:
     """Returns the probabilities of hypotheses after an observation.
 
     Args:
@@ -251,20 +249,27 @@ def bayes(
         observation.
 
     Raises:
-        ValueError: If the prior is no table, or a likelihood is negative.
+        ValueError: If the prior is no table, a likelihood is negative, or there is not
+            one per hypothesis.
 
     Example:
         >>> print(bayes(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.75])))
         [0.25 0.75]
     """
-    _require_table("bayes", "prior", prior)
+    prior = _table("bayes", "prior", prior)
+    likelihood = parameter(likelihood)
+    if likelihood.shape[:1] != prior.shape:
+        raise ValueError(
+            f"`bayes`: likelihood has shape {likelihood.shape} with {len(prior)} "
+            "hypotheses; expected as many rows."
+        )
     require(likelihood >= 0, "bayes", "likelihood is negative; expected 0 or more")
     joint = prior.reshape(-1, *[1] * (likelihood.ndim - 1)) * likelihood
     return _ratio(joint, jnp.sum(joint, 0, keepdims=True))
 
 
 def conditional_entropy(
-    joint: Float[Array, "..."], given: Axis, base: str = "nats"
+    joint: Real[Array, "..."], given: Axis, base: str = "nats"
 ) -> Float[Array, ""]:
     """Returns what stays unknown of the other variables where some are known.
 
@@ -284,19 +289,19 @@ def conditional_entropy(
         2.0
     """
     unit = _unit("conditional_entropy", base)
-    _require_table("conditional_entropy", "joint", joint)
+    joint = _table("conditional_entropy", "joint", joint)
     others = _others("conditional_entropy", joint, given)
     known = jnp.sum(joint, others, keepdims=True)
     return -jnp.sum(_times_log(joint, _ratio(joint, known))) / unit
 
 
 def mutual_information(
-    joint: Float[Array, "X Y"], base: str = "nats"
+    joint: Real[Array, "..."], base: str = "nats"
 ) -> Float[Array, ""]:
     """Returns what one variable tells about another.
 
     Args:
-        joint: Probabilities of both.
+        joint: Probabilities of both, `(X, Y)`; where one is several variables, reshape.
         base: The unit of the result, `nats` or `bits`.
 
     Returns:
@@ -304,14 +309,20 @@ def mutual_information(
         variables are independent.
 
     Raises:
-        ValueError: If the probabilities are negative or do not sum to 1.
+        ValueError: If the table does not have two axes, or the probabilities are
+            negative or do not sum to 1.
 
     Example:
         >>> float(mutual_information(jnp.eye(2) / 2, base="bits"))
         1.0
     """
     unit = _unit("mutual_information", base)
-    _require_table("mutual_information", "joint", joint)
+    joint = _table("mutual_information", "joint", joint)
+    if joint.ndim != 2:
+        raise ValueError(
+            f"`mutual_information`: joint has shape {joint.shape}; expected one axis "
+            "for each of two variables."
+        )
     product = jnp.sum(joint, 1, keepdims=True) * jnp.sum(joint, 0, keepdims=True)
     return jnp.sum(_kl_terms(joint, product)) / unit
 
@@ -378,6 +389,16 @@ def _kl_terms(p: Float[Array, "..."], q: Float[Array, "..."]) -> Float[Array, ".
     return jnp.where(happens, p, 0.0) * log
 
 
+def _jensen_shannon_terms(p: Float[Array, "..."], q: Float[Array, "..."]) -> Array:
+    """Returns terms that are 0 or more; near p = q without cancellation."""
+    mixture = 0.5 * (p + q)
+    far = 0.5 * (_kl_terms(p, mixture) + _kl_terms(q, mixture))
+    near = jnp.abs(p - q) < 0.5 * mixture
+    t = 0.5 * jnp.where(near, p - q, 0.0) / jnp.where(near, mixture, 1.0)
+    close = 0.5 * mixture * (2 * t * jnp.arctanh(t) + jnp.log1p(-(t**2)))
+    return jnp.where(near, close, far)
+
+
 def _ratio(part: Float[Array, "..."], whole: Float[Array, "..."]) -> Array:
     return part / jnp.where(whole > 0, whole, 1.0)
 
@@ -402,23 +423,25 @@ def _others(owner: str, joint: Float[Array, "..."], axes: Axis) -> tuple[int, ..
     return tuple(axis for axis in range(joint.ndim) if axis not in kept)
 
 
-def _require_pair(
-    owner: str, p: Float[Array, "..."], q: Float[Array, "..."], axis: Axis | None
-) -> None:
-    if p.shape != q.shape:
+def _pair(
+    owner: str, p: Real[Array, "..."], q: Real[Array, "..."], axis: Axis | None
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    if jnp.shape(p) != jnp.shape(q):
         raise ValueError(
-            f"`{owner}`: p has shape {p.shape} and q {q.shape}; expected the same."
+            f"`{owner}`: p has shape {jnp.shape(p)} and q {jnp.shape(q)}; expected the "
+            "same."
         )
-    _require_table(owner, "p", p, axis)
-    _require_table(owner, "q", q, axis)
+    return _table(owner, "p", p, axis), _table(owner, "q", q, axis)
 
 
-def _require_table(owner: str, name: str, p: Any, axis: Axis | None = None) -> None:
-    """Refuses what is known not to be probabilities; traced tables pass."""
+def _table(owner: str, name: str, p: Any, axis: Axis | None = None) -> Array:
+    """Returns real numbers known to be probabilities; traced tables pass."""
+    p = parameter(p)
     if isinstance(p, Tracer):
-        return
+        return p
     values = np.asarray(p, float)
     require(values >= 0, owner, f"{name} has negative entries; expected probabilities")
     off = float(np.max(np.abs(np.sum(values, axis) - 1), initial=0.0))
     slack = float(jnp.finfo(p.dtype).eps) ** 0.5
     require(off <= slack, owner, f"{name} sums to 1 within {off:.3g}; expected exactly")
+    return p

@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Shaped
 
+SUM_TOLERANCE = 1e-4  # probabilities of a network in float32 add up to 1 within 1e-6
+
 
 class AbstractLoss(eqx.Module):
     """A negative log-likelihood of y at the prediction z, without its constants.
@@ -136,6 +138,19 @@ def targets(
     return jnp.asarray(y, dtype)
 
 
+def times(share: Float[Array, "*s"], value: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Returns `share * value`, where 0 times infinity is 0, and so are its derivatives.
+
+    Args:
+        share: Factors.
+        value: What they multiply.
+
+    Returns:
+        An array of the same shape.
+    """
+    return share * jnp.where((share == 0) & jnp.isinf(value), 0.0, value)
+
+
 def classes(
     owner: str,
     y: ArrayLike | None,
@@ -192,6 +207,27 @@ def refuse_shape(
         raise ValueError(
             f"`{owner}`: {name} has shape {found}; expected {wanted}, from the shape "
             "of the predictions."
+        )
+
+
+def refuse_sums(owner: str, name: str, p: Any) -> None:
+    """Checks that known probabilities add up to 1 along the last axis.
+
+    Args:
+        owner: Who asks.
+        name: The name of the argument.
+        p: Probabilities, `(..., C)`.
+
+    Raises:
+        ValueError: If some known ones do not.
+    """
+    if isinstance(p, Tracer):
+        return
+    total = np.sum(np.asarray(p), axis=-1)
+    if (off := np.abs(total - 1) > SUM_TOLERANCE).any():
+        raise ValueError(
+            f"`{owner}`: {name} has a row with sum {total[off].flat[0]:.6g}; expected "
+            "probabilities of all classes, with sum 1. Divide by their sum."
         )
 
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
 
+from ._distance import absolute, log1p_square
 from ._distribution import require
-from ._log1p_square import log1p_square
 from ._loss import AbstractLoss, broadcasts, predictions, targets
 
 POSITIVE = "is not positive; expected above 0"
@@ -43,7 +43,7 @@ class LaplaceLoss(AbstractLoss):
         require(self.scale > 0, "LaplaceLoss", f"scale {POSITIVE}")
 
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
-        return absolute(_ratio("LaplaceLoss", z, y, self.scale))
+        return absolute(_distance("LaplaceLoss", z, y, scale=self.scale) / self.scale)
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None
@@ -76,7 +76,8 @@ class CauchyLoss(AbstractLoss):
         require(self.scale > 0, "CauchyLoss", f"scale {POSITIVE}")
 
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
-        return log1p_square(_ratio("CauchyLoss", z, y, self.scale))
+        distance = _distance("CauchyLoss", z, y, scale=self.scale)
+        return log1p_square(distance, self.scale)
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None
@@ -92,7 +93,8 @@ class StudentTLoss(AbstractLoss):
     learned by this loss.
 
     Attributes:
-        degrees: Degrees of freedom, positive.
+        degrees: Degrees of freedom, positive, a number or an array that broadcasts
+            against z.
         scale: Scale of the differences, in the units of z, a number or an array that
             broadcasts against z.
 
@@ -114,8 +116,9 @@ class StudentTLoss(AbstractLoss):
         require(self.scale > 0, "StudentTLoss", f"scale {POSITIVE}")
 
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
-        r = _ratio("StudentTLoss", z, y, self.scale)
-        return (self.degrees + 1) / 2 * log1p_square(r / self.degrees**0.5)
+        d, s = self.degrees, self.scale
+        distance = _distance("StudentTLoss", z, y, degrees=d, scale=s)
+        return (d + 1) / 2 * log1p_square(distance, s * d**0.5)
 
     def weight(
         self, z: Shaped[Array, "..."], y: ArrayLike | None
@@ -132,7 +135,8 @@ class HuberLoss(AbstractLoss):
     normalization. Reference: Huber (1964), Robust estimation of a location parameter.
 
     Attributes:
-        threshold: Where the square ends, in scales. At 1.345 the mean of normal numbers
+        threshold: Where the square ends, in scales, a number or an array that
+            broadcasts against z. At 1.345 the mean of normal numbers
             is estimated with 95 % of the efficiency of least squares.
         scale: Scale of the differences, in the units of z, a number or an array that
             broadcasts against z.
@@ -155,8 +159,9 @@ class HuberLoss(AbstractLoss):
         require(self.scale > 0, "HuberLoss", f"scale {POSITIVE}")
 
     def each(self, z: Shaped[Array, "..."], y: ArrayLike | None) -> Float[Array, "..."]:
-        r = _ratio("HuberLoss", z, y, self.scale)
-        near = jnp.clip(r, -self.threshold, self.threshold)
+        t, s = self.threshold, self.scale
+        r = _distance("HuberLoss", z, y, threshold=t, scale=s) / s
+        near = jnp.clip(r, -t, t)
         return near * (r - 0.5 * near)
 
     def weight(
@@ -168,29 +173,18 @@ class HuberLoss(AbstractLoss):
         return _constant(z, share / _square(self.scale))
 
 
-def absolute(r: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Returns `|r|`, whose derivative at 0 is 0 here, where that of `jnp.abs` is 1.
-
-    Args:
-        r: Real numbers.
-
-    Returns:
-        An array of the same shape.
-    """
-    return r * jnp.sign(r)
-
-
-def _ratio(
-    owner: str, z: Array, y: ArrayLike | None, scale: Any
+def _distance(
+    owner: str, z: Array, y: ArrayLike | None, **parameters: Any
 ) -> Float[Array, "..."]:
-    """Returns `(z - y) / scale`, of the shape of z."""
+    """Returns `z - y`, of the shape of z, against which the parameters broadcast."""
     z = predictions(owner, z)
-    if not broadcasts(jnp.shape(scale), z.shape):
-        raise ValueError(
-            f"`{owner}`: scale has shape {jnp.shape(scale)}; expected a number or an "
-            f"array that broadcasts to that of the predictions, {z.shape}."
-        )
-    return (z if y is None else z - targets(owner, y, z.shape, z.dtype)) / scale
+    for name, value in parameters.items():
+        if not broadcasts(jnp.shape(value), z.shape):
+            raise ValueError(
+                f"`{owner}`: {name} has shape {jnp.shape(value)}; expected a number or "
+                f"an array that broadcasts to that of the predictions, {z.shape}."
+            )
+    return z if y is None else z - targets(owner, y, z.shape, z.dtype)
 
 
 def _square(scale: Any) -> Any:

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from ._distribution import require
+from ._distribution import parameter, require
 
 HALVINGS = 30
 
@@ -28,9 +28,9 @@ class MaximumEntropy(NamedTuple):
 
 
 def maximum_entropy(
-    energies: Float[Array, "*K n"],
-    means: Float[Array, "*K"] | float,
-    prior: Float[Array, " n"] | None = None,
+    energies: Real[Array, "*K n"],
+    means: Real[Array, "..."] | float,
+    prior: Real[Array, " states"] | None = None,
     max_iterations: int = 100,
 ) -> MaximumEntropy:
     """Returns the distribution of the largest entropy among those of given means.
@@ -49,7 +49,8 @@ def maximum_entropy(
         Probabilities, multipliers and the error that is left.
 
     Raises:
-        ValueError: If a mean lies outside the range of its energies.
+        ValueError: If the shapes do not fit, a mean lies outside the range of its
+            energies, or the prior is negative.
 
     Reference: Jaynes (1957), Information theory and statistical mechanics.
 
@@ -58,7 +59,13 @@ def maximum_entropy(
         >>> round(6 * float(dice.probabilities[0]), 3)
         1.0
     """
-    E = jnp.atleast_2d(energies)
+    shape = jnp.shape(energies)
+    if len(shape) not in (1, 2) or 0 in shape or jnp.shape(means) != shape[:-1]:
+        raise ValueError(
+            f"`maximum_entropy`: energies have shape {shape}, means "
+            f"{jnp.shape(means)}; expected (n,) and one number, or (K, n) and (K,)."
+        )
+    E = jnp.atleast_2d(parameter(energies))
     m = jnp.atleast_1d(jnp.asarray(means, E.dtype))
     low, high = jnp.min(E, 1), jnp.max(E, 1)
     require(
@@ -68,11 +75,24 @@ def maximum_entropy(
     )
     span = jnp.where(high > low, high - low, 1.0)
     e = (E - m[:, None]) / span[:, None]
-    log_prior = jnp.zeros(E.shape[1], E.dtype) if prior is None else jnp.log(prior)
+    log_prior = _log_prior(prior, E.shape[1], E.dtype)
     multipliers = _multipliers(e, log_prior, max_iterations)
     p = jax.nn.softmax(log_prior - multipliers @ e)
-    shape = jnp.shape(energies)[:-1]
-    return MaximumEntropy(p, (multipliers / span).reshape(shape), jnp.max(abs(e @ p)))
+    multipliers = (multipliers / span).reshape(shape[:-1])
+    return MaximumEntropy(p, multipliers, jnp.max(abs(e @ p)))
+
+
+def _log_prior(prior: Any, n: int, dtype: Any) -> Float[Array, " n"]:
+    if prior is None:
+        return jnp.zeros(n, dtype)
+    if jnp.shape(prior) != (n,):
+        raise ValueError(
+            f"`maximum_entropy`: prior has shape {jnp.shape(prior)}; expected {(n,)}, "
+            "one per state."
+        )
+    prior = jnp.asarray(prior, dtype)
+    require(prior >= 0, "maximum_entropy", "prior is negative; expected probabilities")
+    return jnp.log(prior)
 
 
 @jax.jit

@@ -52,7 +52,7 @@ def fisher_metric(
     return scores.T @ (p[:, None] * scores)
 
 
-def volume_element(metric: Float[Array, "P P"]) -> Float[Array, ""]:
+def volume_element(metric: Float[Array, "rows columns"]) -> Float[Array, ""]:
     """Returns the square root of the determinant of a metric.
 
     As a density of the parameters it is the prior of Jeffreys, up to its integral.
@@ -61,13 +61,25 @@ def volume_element(metric: Float[Array, "P P"]) -> Float[Array, ""]:
         metric: A symmetric matrix without negative eigenvalues.
 
     Returns:
-        Volume per volume of parameters; 0 where a direction changes nothing.
+        Volume per volume of parameters; 0 where a direction changes nothing, with
+        derivative 0.
+
+    Raises:
+        ValueError: If the metric is not square.
 
     Example:
         >>> float(volume_element(jnp.diag(jnp.array([4.0, 9.0]))))
         6.0
     """
-    return jnp.sqrt(jnp.maximum(jnp.linalg.det(metric), 0.0))
+    if metric.shape[0] != metric.shape[1]:
+        raise ValueError(
+            f"`volume_element`: metric has shape {metric.shape}; expected (P, P)."
+        )
+    # In logarithms: the determinant overflows long before its root does.
+    regular = jnp.linalg.slogdet(metric)[0] > 0
+    inside = jnp.where(regular, metric, jnp.eye(len(metric), dtype=metric.dtype))
+    root = jnp.exp(0.5 * jnp.linalg.slogdet(inside)[1])
+    return jnp.where(regular, root, 0.0)
 
 
 def fisher_rao_length(

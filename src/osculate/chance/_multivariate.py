@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
 from ._gamma_function import LOG_2PI, dirichlet_entropy, log_dirichlet
-from ._shapes import aligned, diagonal_matrix
+from ._shapes import aligned, diagonal_matrix, within
 
 
 def solve_lower(L: Float[Array, "... D D"], x: Float[Array, "... D"]) -> Array:
@@ -57,11 +57,13 @@ class MultivariateNormal(Distribution):
             scale_tril: Lower triangular with positive diagonal, `(..., D, D)`.
 
         Raises:
-            ValueError: If the shapes do not agree, or the matrix is not such.
+            ValueError: If the shapes do not agree, the mean holds NaN, or the matrix is
+                not such.
         """
         self.mean, self.scale_tril = parameter(mean), parameter(scale_tril)
         owner = "MultivariateNormal"
         _refuse_shapes(self.mean, self.scale_tril, owner, "scale_tril")
+        require(self.mean == self.mean, owner, "mean is not all numbers")
         self.mean = jnp.broadcast_to(self.mean, self.shape)
         lower = jnp.triu(self.scale_tril, 1) == 0
         require(lower, owner, "scale_tril is not lower triangular")
@@ -174,7 +176,7 @@ def _refuse_shapes(mean: Array, square: Array, owner: str, name: str) -> None:
 
 
 class Dirichlet(Distribution):
-    """Shares: K positive numbers with sum 1.
+    """Shares: K numbers from 0 with sum 1.
 
     The density is by the first K - 1 shares. Its derivatives by `x` hold along the
     directions that keep the sum. Draws that would underflow are the smallest positive
@@ -227,9 +229,10 @@ class Dirichlet(Distribution):
         x, concentration = aligned(x, self.concentration)
         tolerance = math.sqrt(float(jnp.finfo(x.dtype).eps))
         whole = jnp.abs(jnp.sum(x, axis=-1) - 1) <= tolerance
-        inside = jnp.all(x > 0, axis=-1) & whole
-        x = jnp.where(inside[..., None], x, 1 / x.shape[-1])
-        return jnp.where(inside, log_dirichlet(concentration, x), -math.inf)
+        inside = jnp.all(x >= 0, axis=-1) & whole
+        shares = jnp.where(inside[..., None], x, 1 / x.shape[-1])
+        found = log_dirichlet(concentration, shares)
+        return within(inside, found, jnp.max(x, axis=-1))
 
     @property
     def mean(self) -> Array:

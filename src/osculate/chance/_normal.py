@@ -1,19 +1,20 @@
 """The normal distribution."""
 
-import math
-
 import jax.numpy as jnp
 import jax.random as jr
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
+from ._gamma_function import LOG_2PI
+from ._shapes import aligned, matrix
 
 
 class Normal(Distribution):
     """Normal numbers.
 
     Attributes:
-        mean: Expectation.
+        mean: Expectation, of the common shape.
         scale: Standard deviation, positive, in the units of the mean.
 
     Example:
@@ -25,7 +26,7 @@ class Normal(Distribution):
     mean: Array
     scale: Array
 
-    def __init__(self, mean: Array | float = 0.0, scale: Array | float = 1.0):
+    def __init__(self, mean: ArrayLike = 0.0, scale: ArrayLike = 1.0):
         """Takes the parameters.
 
         Args:
@@ -33,10 +34,12 @@ class Normal(Distribution):
             scale: Standard deviation.
 
         Raises:
-            ValueError: If the scale is not positive.
+            ValueError: If the mean is NaN or the scale is not positive.
         """
         self.mean, self.scale = parameter(mean), parameter(scale)
+        require(self.mean == self.mean, "Normal", "mean is not a number")
         require(self.scale > 0, "Normal", "scale is not positive; expected above 0")
+        self.mean = aligned(self.mean, self.scale)[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,11 +47,13 @@ class Normal(Distribution):
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
         dtype = jnp.result_type(self.mean, self.scale)
-        return self.mean + self.scale * jr.normal(key, shape + self.shape, dtype)
+        z = jr.normal(key, shape + self.shape, dtype)
+        z, mean, scale = aligned(z, self.mean, self.scale)
+        return mean + scale * z
 
-    def log_prob(self, x: Array | float) -> Float[Array, "..."]:
-        z = (x - self.mean) / self.scale
-        return -0.5 * z**2 - jnp.log(self.scale) - 0.5 * math.log(2 * math.pi)
+    def log_prob(self, x: ArrayLike) -> Float[Array, "..."]:
+        x, mean, scale = aligned(x, self.mean, self.scale)
+        return -0.5 * (((x - mean) / scale) ** 2 + LOG_2PI) - jnp.log(scale)
 
     @property
     def variance(self) -> Array:
@@ -56,12 +61,12 @@ class Normal(Distribution):
 
     @property
     def mode(self) -> Array:
-        return jnp.broadcast_to(self.mean, self.shape)
+        return self.mean
 
     def entropy(self) -> Float[Array, "..."]:
-        half = 0.5 * math.log(2 * math.pi * math.e)
-        return jnp.broadcast_to(half + jnp.log(self.scale), self.shape)
+        return jnp.broadcast_to(0.5 * (1 + LOG_2PI) + jnp.log(self.scale), self.shape)
 
     def fisher(self) -> Float[Array, "... 2 2"]:
         precision = jnp.broadcast_to(1 / self.scale**2, self.shape)
-        return precision[..., None, None] * jnp.diag(jnp.array([1.0, 2.0]))
+        zero = jnp.zeros_like(precision)
+        return matrix([[precision, zero], [zero, 2 * precision]])

@@ -1,5 +1,6 @@
 """What is believed of the weights of a model before data: priors and penalties."""
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,71 @@ from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Gaussian, Term, trainable
 
+from ._distance import absolute
 from ._distribution import require
-from ._losses import LaplaceLoss, absolute
+from ._losses import LaplaceLoss
 
 Where = Callable[[Any], PyTree[Array]] | None
 
 
-class NormalPrior(eqx.Module):
+class AbstractPrior(eqx.Module):
+    """What is believed of each weight before data."""
+
+    scale: PyTree[Any] = 1.0
+    where: Where = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        """Checks the scale.
+
+        Raises:
+            ValueError: If it is not positive.
+        """
+        what = "scale is not positive; expected above 0"
+        require(self.scale > 0, type(self).__name__, what)
+
+    @abc.abstractmethod
+    def _loss(self) -> Any:
+        """The loss of weights whose target is 0."""
+
+    def __call__(self, model: PyTree[Any]) -> Float[Array, ""]:
+        """Returns the negative logarithm of the prior density, in nats.
+
+        Args:
+            model: The model.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            ValueError: If no array of the model is chosen.
+        """
+        theta = flat_weights(type(self).__name__, model, self.where)
+        return self._loss()(theta, None)
+
+    def term(self, examples: int) -> Term:
+        """Returns the prior as a Term beside a mean over so many examples.
+
+        Its probe looks at the weights whatever the point is: as samples give it one
+        point without targets, `Samples(jnp.zeros((1, 1)))`. That of a normal prior has
+        residuals, as Gauss-Newton methods need.
+
+        Args:
+            examples: N, the number of examples that the other terms average over.
+
+        Returns:
+            A Term.
+
+        Raises:
+            ValueError: If there is no example.
+        """
+        owner = type(self).__name__
+        if examples < 1:
+            raise ValueError(f"`{owner}`: examples is {examples}; expected 1 or more.")
+        probe = _Weights(owner, self.where)
+        return Term(probe, loss=self._loss(), weight=1.0 / examples)
+
+
+class NormalPrior(AbstractPrior):
     """Weights are normal around 0: called on a model, `sum(W**2) / (2 scale**2)`.
 
     Added to the mean loss of N examples with a factor 1/N it makes the fit the maximum
@@ -35,46 +94,11 @@ class NormalPrior(eqx.Module):
         3.0
     """
 
-    scale: PyTree[Any] = 1.0
-    where: Where = eqx.field(static=True, default=None)
-
-    def __check_init__(self):
-        """Checks the scale.
-
-        Raises:
-            ValueError: If it is not positive.
-        """
-        require(self.scale > 0, "NormalPrior", "scale is not positive; expected > 0")
-
-    def __call__(self, model: PyTree[Any]) -> Float[Array, ""]:
-        """Returns the negative logarithm of the prior density, in nats.
-
-        Args:
-            model: The model.
-
-        Returns:
-            A scalar.
-        """
-        return Gaussian(self.scale)(
-            flat_weights("NormalPrior", model, self.where), None
-        )
-
-    def term(self, examples: int) -> Term:
-        """Returns the prior as a Term beside a mean over so many examples.
-
-        Its probe looks at the weights whatever the point is: as samples give it one
-        point without targets, `Samples(jnp.zeros((1, 1)))`.
-
-        Args:
-            examples: N, the number of examples that the other terms average over.
-
-        Returns:
-            A Term; it has residuals, as Gauss-Newton methods need.
-        """
-        return _term("NormalPrior", self.where, Gaussian(self.scale), examples)
+    def _loss(self) -> Gaussian:
+        return Gaussian(self.scale)
 
 
-class LaplacePrior(eqx.Module):
+class LaplacePrior(AbstractPrior):
     """Weights are Laplace around 0: called on a model, `sum(|W|) / scale`.
 
     Most likely weights may be exactly 0; gradient steps do not find that, steps of
@@ -91,39 +115,8 @@ class LaplacePrior(eqx.Module):
         3.0
     """
 
-    scale: PyTree[Any] = 1.0
-    where: Where = eqx.field(static=True, default=None)
-
-    def __check_init__(self):
-        """Checks the scale.
-
-        Raises:
-            ValueError: If it is not positive.
-        """
-        require(self.scale > 0, "LaplacePrior", "scale is not positive; expected > 0")
-
-    def __call__(self, model: PyTree[Any]) -> Float[Array, ""]:
-        """Returns the negative logarithm of the prior density, in nats.
-
-        Args:
-            model: The model.
-
-        Returns:
-            A scalar.
-        """
-        theta = flat_weights("LaplacePrior", model, self.where)
-        return LaplaceLoss(self.scale)(theta, None)
-
-    def term(self, examples: int) -> Term:
-        """Returns the prior as a Term beside a mean over so many examples.
-
-        Args:
-            examples: N, the number of examples that the other terms average over.
-
-        Returns:
-            A Term; see `NormalPrior.term`.
-        """
-        return _term("LaplacePrior", self.where, LaplaceLoss(self.scale), examples)
+    def _loss(self) -> LaplaceLoss:
+        return LaplaceLoss(self.scale)
 
 
 def penalty(
@@ -223,9 +216,3 @@ class _Weights(eqx.Module):
         self, model: PyTree[Any], x: PyTree[Any], y: PyTree[Any]
     ) -> Float[Array, " P"]:
         return flat_weights(self.owner, model, self.where)
-
-
-def _term(owner: str, where: Where, loss: Any, examples: int) -> Term:
-    if examples < 1:
-        raise ValueError(f"`{owner}`: examples is {examples}; expected 1 or more.")
-    return Term(_Weights(owner, where), loss=loss, weight=1.0 / examples)

@@ -1,5 +1,6 @@
 """Distributions of real numbers: Laplace, Cauchy, Student's t and Gumbel."""
 
+import abc
 import math
 from typing import Any
 
@@ -11,26 +12,13 @@ from jax.scipy.special import gammaln, polygamma
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ._distance import absolute, log1p_square
 from ._distribution import Distribution, parameter, require
-from ._log1p_square import log1p_square
 from ._shapes import aligned, matrix
 
 
-def _refuse_scale(scale: Array, owner: str) -> None:
-    require(scale > 0, owner, "scale is not positive; expected above 0")
-
-
-class Laplace(Distribution):
-    """Numbers whose distance to a location is exponential.
-
-    Attributes:
-        location: Where the density is largest.
-        scale: Mean distance to the location, positive, in the units of the location.
-
-    Example:
-        >>> float(Laplace(1.0, 2.0).variance)
-        8.0
-    """
+class AbstractLocationScale(Distribution):
+    """`location + scale * z`, of random numbers z without parameters."""
 
     reparameterized = True
     location: Array
@@ -41,13 +29,19 @@ class Laplace(Distribution):
 
         Args:
             location: Where the density is largest.
-            scale: Mean distance to the location.
+            scale: Width, positive, in the units of the location.
 
         Raises:
-            ValueError: If the scale is not positive.
+            ValueError: If the location is NaN or the scale is not positive.
         """
         self.location, self.scale = parameter(location), parameter(scale)
-        _refuse_scale(self.scale, "Laplace")
+        _refuse(self.location, self.scale, type(self).__name__)
+
+    @abc.abstractmethod
+    def _standard(
+        self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
+    ) -> Float[Array, "..."]:
+        """Draws z."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -55,35 +49,59 @@ class Laplace(Distribution):
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
         dtype = jnp.result_type(self.location, self.scale)
-        z = jr.laplace(key, shape + self.shape, dtype)
+        z = self._standard(key, shape + self.shape, dtype)
         z, location, scale = aligned(z, self.location, self.scale)
         return location + scale * z
 
+    @property
+    def mode(self) -> Array:
+        return jnp.broadcast_to(self.location, self.shape)
+
+
+def _refuse(location: Array, scale: Array, owner: str) -> None:
+    require(location == location, owner, "location is not a number")
+    require(scale > 0, owner, "scale is not positive; expected above 0")
+
+
+class Laplace(AbstractLocationScale):
+    """Numbers whose distance to a location is exponential.
+
+    Attributes:
+        location: Where the density is largest; the derivative by it is 0 there.
+        scale: Mean distance to the location, positive, in the units of the location.
+
+    Example:
+        >>> float(Laplace(1.0, 2.0).variance)
+        8.0
+    """
+
+    def _standard(
+        self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
+    ) -> Float[Array, "..."]:
+        return jr.laplace(key, shape, dtype)
+
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, location, scale = aligned(x, self.location, self.scale)
-        return -jnp.abs((x - location) / scale) - jnp.log(2 * scale)
+        return -absolute((x - location) / scale) - jnp.log(2 * scale)
 
     @property
     def mean(self) -> Array:
-        return jnp.broadcast_to(self.location, self.shape)
+        return self.mode
 
     @property
     def variance(self) -> Array:
         return jnp.broadcast_to(2 * self.scale**2, self.shape)
-
-    @property
-    def mode(self) -> Array:
-        return self.mean
 
     def entropy(self) -> Float[Array, "..."]:
         return jnp.broadcast_to(1 + jnp.log(2 * self.scale), self.shape)
 
     def fisher(self) -> Float[Array, "... 2 2"]:
         one = jnp.broadcast_to(1 / self.scale**2, self.shape)
-        return matrix([[one, 0 * one], [0 * one, one]])
+        zero = jnp.zeros_like(one)
+        return matrix([[one, zero], [zero, one]])
 
 
-class Cauchy(Distribution):
+class Cauchy(AbstractLocationScale):
     """Numbers with tails so heavy that they have no mean.
 
     Attributes:
@@ -96,59 +114,36 @@ class Cauchy(Distribution):
         True
     """
 
-    reparameterized = True
-    location: Array
-    scale: Array
-
-    def __init__(self, location: ArrayLike = 0.0, scale: ArrayLike = 1.0):
-        """Takes the parameters.
-
-        Args:
-            location: Median.
-            scale: Half the distance of the quartiles.
-
-        Raises:
-            ValueError: If the scale is not positive.
-        """
-        self.location, self.scale = parameter(location), parameter(scale)
-        _refuse_scale(self.scale, "Cauchy")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return jnp.broadcast_shapes(self.location.shape, self.scale.shape)
-
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
-        dtype = jnp.result_type(self.location, self.scale)
-        z = jr.cauchy(key, shape + self.shape, dtype)
-        z, location, scale = aligned(z, self.location, self.scale)
-        return location + scale * z
+    def _standard(
+        self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
+    ) -> Float[Array, "..."]:
+        return jr.cauchy(key, shape, dtype)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, location, scale = aligned(x, self.location, self.scale)
-        return -log1p_square((x - location) / scale) - jnp.log(math.pi * scale)
+        return -log1p_square(x - location, scale) - jnp.log(math.pi * scale)
 
     @property
     def mean(self) -> Array:
-        return jnp.full(self.shape, math.nan, jnp.result_type(self.location))
+        return jnp.full_like(self.mode, math.nan)
 
     @property
     def variance(self) -> Array:
         return self.mean
-
-    @property
-    def mode(self) -> Array:
-        return jnp.broadcast_to(self.location, self.shape)
 
     def entropy(self) -> Float[Array, "..."]:
         return jnp.broadcast_to(jnp.log(4 * math.pi * self.scale), self.shape)
 
     def fisher(self) -> Float[Array, "... 2 2"]:
         half = jnp.broadcast_to(0.5 / self.scale**2, self.shape)
-        return matrix([[half, 0 * half], [0 * half, half]])
+        zero = jnp.zeros_like(half)
+        return matrix([[half, zero], [zero, half]])
 
 
 class StudentT(Distribution):
     """Student's t: a normal number divided by an estimate of its scale.
+
+    Draws that would overflow, as of few degrees in float32, are the largest number.
 
     Attributes:
         degrees: Degrees of freedom, positive: tails fall as `|x|^-(degrees + 1)`.
@@ -176,12 +171,14 @@ class StudentT(Distribution):
             scale: Width.
 
         Raises:
-            ValueError: If the degrees or the scale are not positive.
+            ValueError: If the location is NaN, or the degrees or the scale are not
+                positive.
         """
         self.degrees = parameter(degrees)
         self.location, self.scale = parameter(location), parameter(scale)
-        require(self.degrees > 0, "StudentT", "degrees are not positive")
-        _refuse_scale(self.scale, "StudentT")
+        positive = self.degrees > 0
+        require(positive, "StudentT", "degrees are not positive; expected above 0")
+        _refuse(self.location, self.scale, "StudentT")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -190,16 +187,16 @@ class StudentT(Distribution):
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
         degrees, location, scale = aligned(self.degrees, self.location, self.scale)
-        shape = shape + self.shape
-        z = jr.t(key, jnp.broadcast_to(degrees, shape), shape, degrees.dtype)
+        z = _standard_t(key, degrees, shape + self.shape)
         z, location, scale = aligned(z, location, scale)
-        return location + scale * z
+        largest = jnp.finfo(z.dtype).max
+        return jnp.clip(location + scale * z, -largest, largest)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, nu, location, scale = aligned(x, self.degrees, self.location, self.scale)
-        z = (x - location) / (scale * jnp.sqrt(nu))
+        tail = log1p_square(x - location, scale * jnp.sqrt(nu))
         constant = _half_step(nu / 2) - 0.5 * jnp.log(math.pi * nu) - jnp.log(scale)
-        return constant - 0.5 * (nu + 1) * log1p_square(z)
+        return constant - 0.5 * (nu + 1) * tail
 
     @property
     def mean(self) -> Array:
@@ -225,15 +222,26 @@ class StudentT(Distribution):
 
     def fisher(self) -> Float[Array, "... 3 3"]:
         nu, _, scale = aligned(self.degrees, self.location, self.scale)
-        bend = polygamma(1, nu / 2) - polygamma(1, (nu + 1) / 2)
-        degrees = bend / 4 - (nu + 5) / (2 * nu * (nu + 1) * (nu + 3))
+        degrees = _information_of_degrees(nu)
         mixed = -2 / (scale * (nu + 1) * (nu + 3))
         location = (nu + 1) / ((nu + 3) * scale**2)
         width = 2 * nu / ((nu + 3) * scale**2)
-        zero = 0 * nu
+        zero = jnp.zeros_like(nu)
         return matrix(
             [[degrees, zero, mixed], [zero, location, zero], [mixed, zero, width]]
         )
+
+
+def _standard_t(
+    key: PRNGKeyArray, degrees: Float[Array, "*s"], shape: tuple[int, ...]
+) -> Float[Array, "..."]:
+    """Draws with location 0 and scale 1; divides in logarithms, below overflow."""
+    of_normal, of_gamma = jr.split(key)
+    z = jr.normal(of_normal, shape, degrees.dtype)
+    log_gamma = jr.loggamma(of_gamma, degrees / 2, shape, degrees.dtype)
+    log_gamma, half = aligned(log_gamma, degrees / 2)
+    most = math.log(float(jnp.finfo(z.dtype).max)) - math.log(20.0)  # |z| < 20
+    return z * jnp.exp(jnp.minimum(0.5 * (jnp.log(half) - log_gamma), most))
 
 
 def _half_step(a: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -245,7 +253,25 @@ def _half_step(a: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return jnp.where(large, 0.5 * jnp.log(b) - bend, gammaln(c + 0.5) - gammaln(c))
 
 
-class Gumbel(Distribution):
+def _information_of_degrees(nu: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Returns Fisher's information of Student's degrees, of many by its series.
+
+    The trigamma functions are `t**2 / 2 + t**3 / 2 + sum(B[2k] (4**k - 1) t**(2k + 1))`
+    from k = 2, with `t = 1 / nu` and Bernoulli's numbers B.
+    """
+    large = nu > 40.0
+    few = jnp.where(large, 1.0, nu)
+    bend = polygamma(1, few / 2) - polygamma(1, (few + 1) / 2)
+    exact = bend / 4 - (few + 5) / (2 * few * (few + 1) * (few + 3))
+    t = 1 / jnp.where(large, nu, 40.0)
+    rest = jnp.zeros_like(t)
+    for coefficient in (-2073 / 2, 155 / 2, -17 / 2, 3 / 2, -1 / 2):
+        rest = rest * t**2 + coefficient
+    series = t**4 * ((7 + 3 * t) / (2 * (1 + t) * (1 + 3 * t)) + rest * t)
+    return jnp.where(large, series, exact)
+
+
+class Gumbel(AbstractLocationScale):
     """The largest of many numbers: distribution function `exp(-exp(-z))`.
 
     Attributes:
@@ -258,36 +284,14 @@ class Gumbel(Distribution):
         0.5772
     """
 
-    reparameterized = True
-    location: Array
-    scale: Array
-
-    def __init__(self, location: ArrayLike = 0.0, scale: ArrayLike = 1.0):
-        """Takes the parameters.
-
-        Args:
-            location: Where the density is largest.
-            scale: Width.
-
-        Raises:
-            ValueError: If the scale is not positive.
-        """
-        self.location, self.scale = parameter(location), parameter(scale)
-        _refuse_scale(self.scale, "Gumbel")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return jnp.broadcast_shapes(self.location.shape, self.scale.shape)
-
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
-        dtype = jnp.result_type(self.location, self.scale)
-        z = jr.gumbel(key, shape + self.shape, dtype)
-        z, location, scale = aligned(z, self.location, self.scale)
-        return location + scale * z
+    def _standard(
+        self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
+    ) -> Float[Array, "..."]:
+        return jr.gumbel(key, shape, dtype)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
         x, location, scale = aligned(x, self.location, self.scale)
-        z = (x - location) / scale
+        z = jnp.maximum((x - location) / scale, jnp.finfo(x.dtype).min)
         return -z - jnp.exp(-z) - jnp.log(scale)
 
     @property
@@ -298,10 +302,6 @@ class Gumbel(Distribution):
     @property
     def variance(self) -> Array:
         return jnp.broadcast_to(math.pi**2 / 6 * self.scale**2, self.shape)
-
-    @property
-    def mode(self) -> Array:
-        return jnp.broadcast_to(self.location, self.shape)
 
     def entropy(self) -> Float[Array, "..."]:
         return jnp.broadcast_to(1 + np.euler_gamma + jnp.log(self.scale), self.shape)

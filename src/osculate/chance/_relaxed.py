@@ -32,7 +32,7 @@ def gumbel_softmax(
         Vectors of positive numbers of sum 1, shape `shape + logits.shape`.
 
     Raises:
-        ValueError: If the temperature is not positive.
+        ValueError: If there are no classes, or the temperature is not positive.
 
     Reference: E. Jang et al. 2017; C. Maddison et al. 2017; SPEC K3.5.7.
 
@@ -42,6 +42,11 @@ def gumbel_softmax(
         1.0
     """
     logits, warmth = parameter(logits), parameter(temperature)
+    if logits.shape[-1:] in ((), (0,)):
+        raise ValueError(
+            f"`gumbel_softmax`: logits has shape {logits.shape}; expected one or more "
+            "classes on the last axis."
+        )
     require(
         warmth > 0, "gumbel_softmax", "temperature is not positive; expected above 0"
     )
@@ -71,7 +76,7 @@ def straight_through(
         One-hot vectors, shape `shape + logits.shape`.
 
     Raises:
-        ValueError: If the temperature is not positive.
+        ValueError: If there are no classes, or the temperature is not positive.
 
     Reference: Y. Bengio et al. 2013; E. Jang et al. 2017, section 2.2.
 

@@ -1,14 +1,17 @@
 """The scale of a loss of differences: in other units, and learned from residuals."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+import numpy as np
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from osculate.core import Gaussian
 
 from ._distribution import require
+from ._loss import predictions, refuse_values
 from ._losses import CauchyLoss, HuberLoss, LaplaceLoss, StudentTLoss
 
 LOSSES = (Gaussian, LaplaceLoss, CauchyLoss, StudentTLoss, HuberLoss)
@@ -19,24 +22,26 @@ def rescale(loss: Any, unit: PyTree[Any]) -> Any:
 
     Args:
         loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss`, `StudentTLoss` or `HuberLoss`.
-        unit: Size of the unit, a number or an array; it multiplies the scale.
+        unit: Size of the unit, positive, a number or an array; it multiplies the scale.
 
     Returns:
         A loss of the same class.
 
     Raises:
         TypeError: If the loss is of another class.
+        ValueError: If the unit is not positive.
 
     Example:
         >>> rescale(LaplaceLoss(2.0), 3.0)
         LaplaceLoss(scale=6.0)
     """
+    require(unit > 0, "rescale", "unit is not positive; expected above 0")
     return _with_scale(loss, _scale("rescale", loss) * unit)
 
 
 def update_scale(
     loss: Any,
-    residuals: Float[Array, "N ..."],
+    residuals: Shaped[Array, "N ..."],
     weights: Float[Array, "..."] | None = None,
 ) -> Any:
     """Returns the loss with the scale that residuals make likely.
@@ -56,8 +61,9 @@ def update_scale(
         A loss of the same class.
 
     Raises:
-        TypeError: If the loss is of another class.
-        ValueError: If shapes do not fit, or no residual with a weight differs from 0.
+        TypeError: If the loss is of another class, or residuals are no real numbers.
+        ValueError: If shapes do not fit, a residual is NaN or infinite, a weight is
+            negative, or no residual with a weight differs from 0.
 
     Reference: Lange, Little and Taylor (1989), Robust statistical modeling using the t
         distribution.
@@ -66,18 +72,21 @@ def update_scale(
         >>> float(update_scale(LaplaceLoss(), jnp.array([1.0, -3.0])).scale)
         2.0
     """
-    scale = jnp.asarray(_scale("update_scale", loss), residuals.dtype)
-    w = _weights(residuals, weights)
-    axes = _axes(residuals, scale)
+    scale = _scale("update_scale", loss)
+    r = predictions("update_scale", residuals, "residuals")
+    refuse_values("update_scale", "residuals", r, np.isfinite, "finite numbers")
+    scale = jnp.asarray(scale, r.dtype)
+    w = _weights(r, weights)
+    axes = _axes(r, scale)
     mean = lambda a: jnp.sum(w * a, axes) / jnp.sum(w, axes)
     if isinstance(loss, Gaussian):
-        new = jnp.sqrt(mean(residuals**2))
+        new = _root_mean_square(r, mean, axes)
     elif isinstance(loss, LaplaceLoss):
-        new = mean(jnp.abs(residuals))
+        new = mean(jnp.abs(r))
     elif isinstance(loss, CauchyLoss | StudentTLoss):
         degrees = loss.degrees if isinstance(loss, StudentTLoss) else 1.0
-        r = residuals / (scale[None] if scale.ndim else scale)
-        new = scale * jnp.sqrt(mean((degrees + 1) * r**2 / (degrees + r**2)))
+        t = r / ((scale[None] if scale.ndim else scale) * degrees**0.5)
+        new = scale * jnp.sqrt(mean((degrees + 1) * (t / jnp.hypot(t, 1.0)) ** 2))
     else:
         raise TypeError(
             "`update_scale`: loss is a HuberLoss, whose scale has no closed form; "
@@ -86,6 +95,14 @@ def update_scale(
     what = "residuals are all 0 or without weight; expected some that are not"
     require(new > 0, "update_scale", what)
     return _with_scale(loss, new)
+
+
+def _root_mean_square(r: Array, mean: Callable[[Array], Array], axes: int | None):
+    """Returns `sqrt(mean(r**2))`, also where squares overflow or underflow."""
+    largest = jnp.max(jnp.abs(r), axes, keepdims=True, initial=0.0)
+    unit = jnp.where(largest > 0, largest, 1.0)
+    found = jnp.sqrt(mean((r / unit) ** 2))
+    return found * unit.reshape(found.shape)
 
 
 def _scale(owner: str, loss: Any) -> Any:
@@ -112,6 +129,8 @@ def _weights(residuals: Array, weights: Array | None) -> Float[Array, "N ..."]:
             f"`update_scale`: weights has shape {weights.shape}; expected "
             f"{residuals.shape[:1]} or {residuals.shape}, from the residuals."
         )
+    right = lambda w: (w >= 0) & np.isfinite(w)
+    refuse_values("update_scale", "weights", weights, right, "0 or more")
     shape = weights.shape + (1,) * (residuals.ndim - weights.ndim)
     return jnp.broadcast_to(weights.reshape(shape), residuals.shape)
 

@@ -37,6 +37,20 @@ def diagonal_matrix(values: Float[Array, "*s n"]) -> Float[Array, "*s n n"]:
     return jnp.where(identity, values[..., None], 0.0)
 
 
+def within(inside: Array, found: Array, x: Array) -> Array:
+    """Returns log-densities of a support, and what they are elsewhere.
+
+    Args:
+        inside: Whether x is in the support.
+        found: Values there; elsewhere finite, so that no derivative is NaN.
+        x: Where, one number per value.
+
+    Returns:
+        The values; minus infinity outside the support, NaN where x is NaN.
+    """
+    return jnp.where(inside, found, jnp.where(x == x, -math.inf, x))
+
+
 def weighted_sum(
     log_weights: Float[Array, "*s n"], values: Float[Array, "*s n"]
 ) -> Float[Array, "*s"]:

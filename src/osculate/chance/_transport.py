@@ -1,23 +1,24 @@
 """Optimal transport: the least cost of turning one distribution into another."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 from scipy.optimize import linear_sum_assignment
 
-from ._distribution import require
+from ._distribution import parameter, require
 
-Cost = Callable[[Float[Array, "N D"], Float[Array, "M D"]], Float[Array, "N M"]]
+Cost = Callable[[Float[Array, "N D"], Float[Array, "M E"]], Float[Array, "N M"]]
 
 STEPS_PER_LEVEL = 20
 
 
 def squared_distances(
-    x: Float[Array, "N D"], y: Float[Array, "M D"]
+    x: Real[Array, "N D"], y: Real[Array, "M E"]
 ) -> Float[Array, "N M"]:
     """Returns the squared Euclidean distances of all points to all others.
 
@@ -28,19 +29,27 @@ def squared_distances(
     Returns:
         One row per point of x.
 
+    Raises:
+        ValueError: If the points have unequal numbers of coordinates.
+
     Example:
         >>> print(squared_distances(jnp.zeros((1, 2)), jnp.ones((3, 2))))
         [[2. 2. 2.]]
     """
-    return _squared_distances(x, y)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"`squared_distances`: points x of shape {x.shape} and y of {y.shape}; "
+            "expected (N, D) and (M, D)."
+        )
+    return _squared_distances(parameter(x), parameter(y))
 
 
 def wasserstein_1d(
-    x: Float[Array, " N"],
-    y: Float[Array, " M"],
+    x: Real[Array, " N"],
+    y: Real[Array, " M"],
     p: float = 1.0,
-    x_weights: Float[Array, " N"] | None = None,
-    y_weights: Float[Array, " M"] | None = None,
+    x_weights: Real[Array, " x_shares"] | None = None,
+    y_weights: Real[Array, " y_shares"] | None = None,
 ) -> Float[Array, ""]:
     """Returns the Wasserstein distance of two samples of numbers, exactly.
 
@@ -49,7 +58,8 @@ def wasserstein_1d(
     Args:
         x: Numbers.
         y: Numbers.
-        p: Power of the distance that a transport costs, 1 or more.
+        p: Power of the distance that a transport costs, 1 or more; infinite: the
+            largest distance counts.
         x_weights: Shares of the numbers, not all 0; None means equal.
         y_weights: Likewise.
 
@@ -57,14 +67,21 @@ def wasserstein_1d(
         `(mean cost)**(1 / p)`, in the units of x; differentiable by all four.
 
     Raises:
-        ValueError: If p is below 1, or the weights are negative or all 0.
+        ValueError: If p is below 1, there are no numbers, or the weights are negative,
+            all 0, or not one per number.
 
     Example:
         >>> float(wasserstein_1d(jnp.array([0.0, 1.0]), jnp.array([5.0, 4.0])))
         4.0
     """
-    if p < 1:
+    if not p >= 1:
         raise ValueError(f"`wasserstein_1d`: p is {p}; expected 1 or more.")
+    x, y = parameter(x), parameter(y)
+    if x.ndim != 1 or y.ndim != 1 or not (x.size and y.size):
+        raise ValueError(
+            f"`wasserstein_1d`: x has shape {x.shape} and y {y.shape}; expected (N,) "
+            "and (M,), 1 or more numbers of each."
+        )
     if x_weights is None and y_weights is None and len(x) == len(y):
         apart = jnp.abs(jnp.sort(x) - jnp.sort(y))
         widths = jnp.full_like(apart, 1 / len(x))
@@ -73,10 +90,15 @@ def wasserstein_1d(
         y, y_levels = _quantiles(y, y_weights, "y_weights")
         levels = jnp.sort(jnp.concatenate([x_levels, y_levels]))
         widths = jnp.diff(levels, prepend=0.0)
+        # Levels that are equal but for rounding have no width between them.
+        rounding = 4 * jnp.finfo(levels.dtype).eps
+        widths = jnp.where(widths > rounding, widths, 0.0)
         middles = jax.lax.stop_gradient(levels - 0.5 * widths)
         apart = jnp.abs(_at(x, x_levels, middles) - _at(y, y_levels, middles))
     if p == 1:
         return jnp.sum(widths * apart)
+    if math.isinf(p):
+        return jnp.max(jnp.where(widths > 0, apart, 0.0))
     scale = jax.lax.stop_gradient(jnp.max(apart))
     scale = jnp.where(scale > 0, scale, 1.0)
     mean = jnp.sum(widths * (apart / scale) ** p)
@@ -97,7 +119,7 @@ class Assignment(NamedTuple):
 
 
 def assignment(
-    x: Float[Array, "N D"], y: Float[Array, "M D"], cost: Cost = squared_distances
+    x: Real[Array, "N D"], y: Real[Array, "M E"], cost: Cost = squared_distances
 ) -> Assignment:
     """Returns the exact optimal transport of as many points, found on the host.
 
@@ -113,7 +135,7 @@ def assignment(
         The mean cost and the pairs.
 
     Raises:
-        ValueError: If the numbers of points differ.
+        ValueError: If the numbers of points differ or are 0, or the cost is not finite.
 
     Reference: Crouse (2016), On implementing 2D rectangular assignment algorithms.
 
@@ -122,12 +144,15 @@ def assignment(
         >>> float(assignment(x, x[::-1] + 2).cost)
         4.0
     """
+    x, y = parameter(x), parameter(y)
     N = len(x)
-    if len(y) != N:
+    if len(y) != N or N == 0:
         raise ValueError(
-            f"`assignment`: {N} points x and {len(y)} points y; expected as many."
+            f"`assignment`: {N} points x and {len(y)} points y; expected as many, 1 or "
+            "more."
         )
     C = cost(x, y)
+    require(jnp.isfinite(C), "assignment", "cost is not finite; expected real numbers")
     permutation = jax.pure_callback(
         lambda known: linear_sum_assignment(np.asarray(known))[1].astype(np.int32),
         jax.ShapeDtypeStruct((N,), jnp.int32),
@@ -157,10 +182,10 @@ class Transport(NamedTuple):
 
 
 def sinkhorn(
-    cost: Float[Array, "N M"],
+    cost: Real[Array, "N M"],
     epsilon: float | Float[Array, ""],
-    x_weights: Float[Array, " N"] | None = None,
-    y_weights: Float[Array, " M"] | None = None,
+    x_weights: Float[Array, " x_shares"] | None = None,
+    y_weights: Float[Array, " y_shares"] | None = None,
     tolerance: float = 1e-4,
     max_iterations: int = 10_000,
 ) -> Transport:
@@ -184,8 +209,8 @@ def sinkhorn(
         Value, cost, plan, potentials and the error that is left.
 
     Raises:
-        ValueError: If epsilon is not positive, or the weights are not positive or do
-            not sum to 1.
+        ValueError: If epsilon is not positive, the cost is empty or not finite, or the
+            weights are not positive, do not sum to 1 or are not one per point.
 
     Reference: Cuturi (2013), Sinkhorn distances; Peyre and Cuturi (2019), Computational
         optimal transport, ch. 4.
@@ -201,21 +226,26 @@ def sinkhorn(
         "sinkhorn",
         "epsilon is not positive; expected above 0",
     )
+    cost = parameter(cost)
+    if cost.ndim != 2 or cost.size == 0:
+        raise ValueError(
+            f"`sinkhorn`: cost has shape {cost.shape}; expected (N, M), 1 or more."
+        )
+    require(jnp.isfinite(cost), "sinkhorn", "cost is not finite; expected real numbers")
+    epsilon = jnp.asarray(epsilon, cost.dtype)
     a = _shares(x_weights, cost.shape[0], cost.dtype, "x_weights")
     b = _shares(y_weights, cost.shape[1], cost.dtype, "y_weights")
-    g = _potential(
-        cost, jnp.asarray(epsilon, cost.dtype), a, b, tolerance, max_iterations
-    )
+    g = _potential(cost, epsilon, a, b, tolerance, max_iterations)
     f = _soft_minimum(cost, g, b, epsilon)
     plan = a[:, None] * b[None] * jnp.exp((f[:, None] + g[None] - cost) / epsilon)
-    value = _dual((f, g), (cost, jnp.asarray(epsilon, cost.dtype), a, b))
+    value = _dual((f, g), (cost, epsilon, a, b))
     error = jnp.sum(jnp.abs(jnp.sum(plan, 0) - b))
     return Transport(value, jnp.sum(plan * cost), plan, (f, g), error)
 
 
 def sinkhorn_divergence(
-    x: Float[Array, "N D"],
-    y: Float[Array, "M D"],
+    x: Real[Array, "N D"],
+    y: Real[Array, "M E"],
     epsilon: float | Float[Array, ""],
     cost: Cost = squared_distances,
     tolerance: float = 1e-4,
@@ -235,7 +265,7 @@ def sinkhorn_divergence(
         `value(x, y) - value(x, x) / 2 - value(y, y) / 2`, in the units of the cost.
 
     Raises:
-        ValueError: If epsilon is not positive.
+        ValueError: If epsilon is not positive, or there are no points.
 
     Reference: Feydy et al. (2019), Interpolating between optimal transport and MMD
         using Sinkhorn divergences, eq. 3.
@@ -298,6 +328,8 @@ def _potential(
         f = _soft_minimum(cost, g, b, epsilon)
         return _soft_minimum(cost.T, f, a, epsilon)
 
+    span = jnp.max(cost) - jnp.min(cost)
+
     def anneal(_: Any, start: Float[Array, " M"]) -> Float[Array, " M"]:
         def lower(state: Any) -> Any:
             g, level = state
@@ -307,7 +339,7 @@ def _potential(
         g, _ = jax.lax.while_loop(
             lambda state: state[1] > epsilon,
             lower,
-            (start, jnp.max(cost) - jnp.min(cost)),
+            (start, jnp.where(jnp.isfinite(span), span, 0.0)),
         )
 
         def going(state: Any) -> Any:
@@ -348,6 +380,7 @@ def _soft_minimum(
 def _shares(weights: Array | None, n: int, dtype: Any, name: str) -> Array:
     if weights is None:
         return jnp.full(n, 1 / n, dtype)
+    _require_length("sinkhorn", weights, n, name)
     require(weights > 0, "sinkhorn", f"{name} are not positive; expected above 0")
     off = jnp.abs(jnp.sum(weights) - 1)
     require(off < 1e-3, "sinkhorn", f"{name} do not sum to 1; expected shares")
@@ -355,17 +388,25 @@ def _shares(weights: Array | None, n: int, dtype: Any, name: str) -> Array:
 
 
 def _quantiles(
-    x: Float[Array, " N"], weights: Float[Array, " N"] | None, name: str
+    x: Float[Array, " N"], weights: Real[Array, "..."] | None, name: str
 ) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
     """Returns sorted numbers and the share that is at most each."""
-    if weights is None:
-        weights = jnp.ones_like(x)
+    weights = jnp.ones_like(x) if weights is None else parameter(weights)
+    _require_length("wasserstein_1d", weights, len(x), name)
     require(weights >= 0, "wasserstein_1d", f"{name} are negative; expected 0 or more")
     total = jnp.sum(weights)
     require(total > 0, "wasserstein_1d", f"{name} are all 0; expected some above")
     order = jnp.argsort(x)
     levels = jnp.cumsum(weights[order])
     return x[order], levels / levels[-1]
+
+
+def _require_length(owner: str, weights: Array, n: int, name: str) -> None:
+    if weights.shape != (n,):
+        raise ValueError(
+            f"`{owner}`: {name} have shape {weights.shape}; expected {(n,)}, one per "
+            "point."
+        )
 
 
 def _at(
