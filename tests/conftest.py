@@ -1,5 +1,10 @@
 """Strict numerics for every test: float64, no silent promotion, warnings are errors."""
 
+import os
+
+# Threads of LAPACK beside those of XLA wait for each other where cores are few.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import pytest
 from hypothesis import settings

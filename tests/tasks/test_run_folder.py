@@ -83,9 +83,9 @@ def interrupt_at(leg, step):
     [
         ("derivatives/search/adam", 0),
         ("derivatives/search/adam", 50),
-        ("derivatives/search/lbfgs", 100),
-        ("derivatives/all rows/lbfgs", 0),
-        ("values only/search/lbfgs", 200),
+        ("derivatives/search/descent", 100),
+        ("derivatives/all rows/descent", 0),
+        ("values only/search/descent", 200),
     ],
 )
 def test_an_interrupted_run_continues_from_its_last_chunk(
@@ -114,7 +114,7 @@ def test_an_interrupted_run_continues_from_its_last_chunk(
 
 def test_a_log_that_grew_since_the_last_checkpoint_is_no_damage(tmp_path, table):
     out = tmp_path / "run"
-    watch = interrupt_at("derivatives/search/lbfgs", 0)
+    watch = interrupt_at("derivatives/search/descent", 0)
     with pytest.raises(KeyboardInterrupt):
         tasks.surrogate(table, out=out, watch=watch, **QUICK)
     with (out / "log.jsonl").open("a") as log:
@@ -129,7 +129,7 @@ def damage(path):
     path.write_bytes(bytes(content))
 
 
-def interrupted(out, table, leg="derivatives/all rows/lbfgs"):
+def interrupted(out, table, leg="derivatives/all rows/descent"):
     with pytest.raises(KeyboardInterrupt):
         tasks.surrogate(
             table, out=out, compare=True, watch=interrupt_at(leg, 0), **QUICK
@@ -458,7 +458,7 @@ def test_slow_saves_become_rare(monkeypatch):
 def test_force_keeps_the_old_run_until_the_new_one_has_ended(tmp_path, table, quick):
     out = tmp_path / "run"
     quick.save(out)
-    watch = interrupt_at("derivatives/search/lbfgs", 0)
+    watch = interrupt_at("derivatives/search/descent", 0)
     with pytest.raises(KeyboardInterrupt):
         tasks.surrogate(table, out=out, force=True, watch=watch, **QUICK)
     assert osculate.load(tmp_path / ".run.replaced").metrics == quick.metrics

@@ -275,7 +275,7 @@ def test_a_comparison_that_was_cut_is_told(table, clock):
 
 def test_a_budget_in_seconds_goes_on_where_it_was(table, clock, tmp_path):
     def interrupt(leg, progress):
-        if leg == "values only/search/lbfgs":
+        if leg == "values only/search/descent":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

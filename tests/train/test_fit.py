@@ -448,7 +448,10 @@ class Telling(eqx.Module):
         return {"told": jnp.zeros((), jnp.int32), "sum": jnp.zeros(())}
 
     def step(self, objective, model, samples, state):
-        return model, state, {}
+        return model, state
+
+    def notes(self, state):
+        return {"moved": state["told"]}
 
     def moved(self, objective, model, samples, state):
         return {"told": state["told"] + 1, "sum": state["sum"] + samples["d"].x[0]}
@@ -469,6 +472,7 @@ def test_the_optimizer_is_told_of_new_samples():
         watch=[lambda now: seen.append(now.carry.state)],
     )
     draw = lambda k: sampler(TO_TWO, None, source, jr.fold_in(jr.key(0), k))["d"].x[0]
+    np.testing.assert_array_equal(result.history["moved"], [0, 3])
     assert seen[-1]["told"] == 3
     assert seen[-1]["sum"] == draw(0) + draw(3) + draw(6)
     assert result.value == 0.0
@@ -493,7 +497,7 @@ def test_keys_decide_the_draws():
 def test_lbfgs_forgets_values_of_samples_that_have_gone():
     objective, state = TO_TWO, LBFGS.init(TO_TWO, jnp.asarray(0.0), AT(2.0))
     step = jax.jit(lambda m, s: LBFGS.step(objective, m, AT(2.0), s))
-    model, state, _ = step(jnp.asarray(0.5), state)
+    model, state = step(jnp.asarray(0.5), state)
     moved = jax.jit(lambda m, s: LBFGS.moved(objective, m, AT(5.0), s))(model, state)
     value, gradient = (optax.tree.get(moved, name) for name in ("value", "grad"))
     np.testing.assert_allclose(value, (model - 5) ** 2 / 2, rtol=1e-14)

@@ -126,15 +126,47 @@ def test_an_overrun_is_at_most_a_step(limit, compilation, pace):
         patch.setattr("osculate.train._loop.time", clock)
         whole = _loop._chunk
 
-        def chunk(step, ask, carry, start, count):
-            clock.now += pace * int(count) if count else compilation
-            return whole(step, ask, carry, start, count)
+        def chunk(*args):
+            count = int(args[-1])
+            clock.now += pace * count if count else compilation
+            return whole(*args)
 
         patch.setattr("osculate.train._loop._chunk", chunk)
         done = loop(ADD, measure, begin(), seconds=limit, every=50)
     assert done.status is Status.OUT_OF_TIME
     assert clock.now <= max(limit, compilation) + 1.001 * pace
     assert clock.now >= limit
+
+
+def reached(limit):
+    return lambda carry: carry["last"] >= limit
+
+
+def test_a_loop_that_has_ended_takes_no_further_step():
+    ended = reached(6)
+    done = loop(ADD, measure, begin(), steps=100, every=5, ended=ended)
+    assert done.status is Status.CONVERGED
+    assert done.history["step"].tolist() == [0, 5, 7]
+    assert done.steps == 7
+    assert done.carry["last"] == 6
+
+
+def test_a_resumed_loop_that_has_ended_ends_at_once():
+    ended, seen = reached(6), []
+    loop(ADD, measure, begin(), steps=100, every=5, ended=ended, watch=[seen.append])
+    last = seen[-1]
+    again = loop(
+        ADD,
+        measure,
+        last.carry,
+        steps=100,
+        every=5,
+        ended=ended,
+        begin=last.step,
+        history=last.history,
+    )
+    assert again.status is Status.CONVERGED
+    assert again.history["step"].tolist() == [0, 5, 7]
 
 
 def test_a_budget_in_seconds():

@@ -110,31 +110,45 @@ def log_poisson(
     Returns:
         For whole n: the logarithm of the probability of n events where y are expected.
     """
-    large = n >= LARGE
-    many = jnp.where(large, n, LARGE)
-    saddle = -0.5 * (LOG_2PI + jnp.log(many)) - stirling(many)
-    few = n * log_y - y - gammaln(n + 1)
-    return jnp.where(large, saddle - deviance(many, y, log_y), few)
+    few = lambda n, y, log_y: n * log_y - y - gammaln(n + 1)
+
+    def any_number(n: Array, y: Array, log_y: Array) -> Array:
+        large = n >= LARGE
+        many = jnp.where(large, n, LARGE)
+        saddle = -0.5 * (LOG_2PI + jnp.log(many)) - stirling(many)
+        return jnp.where(large, saddle - deviance(many, y, log_y), few(n, y, log_y))
+
+    n, y, log_y = jnp.broadcast_arrays(n, y, log_y)
+    return jax.lax.cond(jnp.any(n >= LARGE), any_number, few, n, y, log_y)
 
 
 def log_dirichlet(
     concentration: Float[Array, "*s K"], x: Float[Array, "*s K"]
 ) -> Float[Array, "*s"]:
     """Returns the logarithm of Dirichlet's density at shares from 0 that sum to 1."""
-    total = jnp.sum(concentration, axis=-1, keepdims=True)
+    concentration, x = jnp.broadcast_arrays(concentration, x)
+    any_large = jnp.any(concentration >= LARGE)
+    return jax.lax.cond(any_large, _saddle_dirichlet, _few_dirichlet, concentration, x)
+
+
+def _few_dirichlet(a: Float[Array, "*s K"], x: Float[Array, "*s K"]) -> Array:
+    """By the gamma function itself: where it is small, nothing cancels."""
+    none = x == 0
+    inside = (a - 1) * jnp.log(jnp.where(none, 1.0, x))
+    entries = jnp.where(none, log_power_of_0(a - 1), inside) - gammaln(a)
+    return jnp.sum(entries, axis=-1) + gammaln(jnp.sum(a, axis=-1))
+
+
+def _saddle_dirichlet(a: Float[Array, "*s K"], x: Float[Array, "*s K"]) -> Array:
+    """By what Stirling's formula leaves, for concentrations of any size."""
+    total = jnp.sum(a, axis=-1, keepdims=True)
     none = x == 0
     x = jnp.where(none, 1.0, x)
-    log_x = jnp.log(x)
-    entries = (
-        0.5 * (jnp.log(concentration) - LOG_2PI)
-        - log_x
-        - stirling(concentration)
-        - deviance(concentration, total * x, jnp.log(total) + log_x)
-    )
-    entries = jnp.where(
-        none, jnp.log(total) + log_power_of_0(concentration - 1), entries
-    )
-    whole = stirling(total) - 0.5 * (jnp.log(total) - LOG_2PI)
+    log_x, log_total = jnp.log(x), jnp.log(total)
+    distance = deviance(a, total * x, log_total + log_x)
+    entries = 0.5 * (jnp.log(a) - LOG_2PI) - log_x - stirling(a) - distance
+    whole = stirling(total) - 0.5 * (log_total - LOG_2PI)
+    entries = jnp.where(none, log_total + log_power_of_0(a - 1), entries)
     return jnp.sum(entries, axis=-1) + whole[..., 0]
 
 

@@ -24,19 +24,6 @@ class AbstractLocationScale(Distribution):
     location: Array
     scale: Array
 
-    def __init__(self, location: ArrayLike = 0.0, scale: ArrayLike = 1.0):
-        """Takes the parameters.
-
-        Args:
-            location: Where the density is largest.
-            scale: Width, positive, in the units of the location.
-
-        Raises:
-            ValueError: If the location is NaN or the scale is not positive.
-        """
-        self.location, self.scale = parameter(location), parameter(scale)
-        _refuse(self.location, self.scale, type(self).__name__)
-
     @abc.abstractmethod
     def _standard(
         self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
@@ -74,6 +61,19 @@ class Laplace(AbstractLocationScale):
         >>> float(Laplace(1.0, 2.0).variance)
         8.0
     """
+
+    def __init__(self, location: ArrayLike = 0.0, scale: ArrayLike = 1.0):
+        """Takes the parameters.
+
+        Args:
+            location: Where the density is largest.
+            scale: Width, positive, in the units of the location.
+
+        Raises:
+            ValueError: If the location is NaN or the scale is not positive.
+        """
+        self.location, self.scale = parameter(location), parameter(scale)
+        _refuse(self.location, self.scale, "Laplace")
 
     def _standard(
         self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
@@ -113,6 +113,19 @@ class Cauchy(AbstractLocationScale):
         >>> bool(jnp.isnan(Cauchy(0.0, 1.0).mean))
         True
     """
+
+    def __init__(self, location: ArrayLike = 0.0, scale: ArrayLike = 1.0):
+        """Takes the parameters.
+
+        Args:
+            location: Where the density is largest.
+            scale: Width, positive, in the units of the location.
+
+        Raises:
+            ValueError: If the location is NaN or the scale is not positive.
+        """
+        self.location, self.scale = parameter(location), parameter(scale)
+        _refuse(self.location, self.scale, "Cauchy")
 
     def _standard(
         self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
@@ -283,6 +296,19 @@ class Gumbel(AbstractLocationScale):
         >>> round(float(Gumbel(0.0, 1.0).mean), 4)
         0.5772
     """
+
+    def __init__(self, location: ArrayLike = 0.0, scale: ArrayLike = 1.0):
+        """Takes the parameters.
+
+        Args:
+            location: Where the density is largest.
+            scale: Width, positive, in the units of the location.
+
+        Raises:
+            ValueError: If the location is NaN or the scale is not positive.
+        """
+        self.location, self.scale = parameter(location), parameter(scale)
+        _refuse(self.location, self.scale, "Gumbel")
 
     def _standard(
         self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any

@@ -14,7 +14,8 @@ from ._distribution import parameter, require
 
 Cost = Callable[[Float[Array, "N D"], Float[Array, "M E"]], Float[Array, "N M"]]
 
-STEPS_PER_LEVEL = 20
+LOOSE = 1e-2  # error at which epsilon is lowered
+STEPS_PER_LEVEL = 100
 
 
 def squared_distances(
@@ -331,10 +332,22 @@ def _potential(
     span = jnp.max(cost) - jnp.min(cost)
 
     def anneal(_: Any, start: Float[Array, " M"]) -> Float[Array, " M"]:
+        def settle(g: Any, level: Any, tolerance: Any, most: Any) -> Any:
+            def going(state: Any) -> Any:
+                return (state[1] > tolerance) & (state[2] < most)
+
+            def again(state: Any) -> Any:
+                g, _, iteration = state
+                new = step(g, level)
+                error = jnp.sum(b * jnp.abs(jnp.expm1((g - new) / level)))
+                return new, error, iteration + 1
+
+            state = g, jnp.array(jnp.inf, cost.dtype), 0
+            return jax.lax.while_loop(going, again, state)[0]
+
         def lower(state: Any) -> Any:
             g, level = state
-            g = jax.lax.fori_loop(0, STEPS_PER_LEVEL, lambda _, g: step(g, level), g)
-            return g, 0.5 * level
+            return settle(g, level, LOOSE, STEPS_PER_LEVEL), 0.5 * level
 
         g, _ = jax.lax.while_loop(
             lambda state: state[1] > epsilon,
@@ -342,17 +355,7 @@ def _potential(
             (start, jnp.where(jnp.isfinite(span), span, 0.0)),
         )
 
-        def going(state: Any) -> Any:
-            return (state[1] > tolerance) & (state[2] < max_iterations)
-
-        def again(state: Any) -> Any:
-            g, _, iteration = state
-            new = step(g)
-            error = jnp.sum(b * jnp.abs(jnp.expm1((g - new) / epsilon)))
-            return new, error, iteration + 1
-
-        state = g, jnp.array(jnp.inf, cost.dtype), 0
-        return jax.lax.while_loop(going, again, state)[0]
+        return settle(g, epsilon, tolerance, max_iterations)
 
     def tangent_solve(linear: Any, y: Float[Array, " M"]) -> Float[Array, " M"]:
         # Prices are defined up to a constant: the one whose mean is 0.

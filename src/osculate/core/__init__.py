@@ -6,6 +6,7 @@ from ._fixed import Fixed as Fixed, trainable as trainable
 from ._gaussian import Gaussian as Gaussian
 from ._objective import Objective as Objective
 from ._protocols import Optimizer as Optimizer, Sampler as Sampler
+from ._relaxed import relaxed as relaxed
 from ._result import FitError as FitError, Result as Result, Status as Status
 from ._samples import Samples as Samples
 from ._term import Term as Term

@@ -15,7 +15,7 @@ AllSamples = Mapping[str, Samples]
 class Optimizer(Protocol):
     """Moves the trained arrays of a model towards a smaller objective.
 
-    All three methods are traced; the state is any pytree of arrays.
+    All its methods are traced; the state is any pytree of arrays.
     """
 
     def init(
@@ -30,8 +30,16 @@ class Optimizer(Protocol):
         model: PyTree[Any],
         samples: AllSamples,
         state: PyTree[Any],
-    ) -> tuple[PyTree[Any], PyTree[Any], dict[str, Array]]:
-        """Returns the model one step on, the new state, and scalars worth recording."""
+    ) -> tuple[PyTree[Any], PyTree[Any]]:
+        """Returns the model one step on, and the new state."""
+        ...
+
+    def notes(self, state: PyTree[Any]) -> dict[str, Array]:
+        """Returns scalars worth recording, by name; they become columns of the history.
+
+        One name is not recorded: `"converged"`, true where further steps on the same
+        samples would change nothing. The fit ends there.
+        """
         ...
 
     def moved(

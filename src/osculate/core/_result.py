@@ -15,6 +15,7 @@ class Status(enum.Enum):
 
     DONE = "all steps were taken"
     TARGET = "the target was reached"
+    CONVERGED = "converged: at this precision no step lowers the loss any further"
     STOPPED = "stopped early: the validation loss no longer fell"
     OUT_OF_TIME = "the time budget was used up"
     NOT_FINITE = (

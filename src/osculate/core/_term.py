@@ -164,7 +164,7 @@ def _target(y: PyTree[Any], name: str) -> Any:
     return y.get(name) if isinstance(y, Mapping) else y
 
 
-def _share(weight: PyTree[Any], name: str, z: Float[Array, "N ..."]) -> Array:
+def _share(weight: PyTree[Any], name: str, z: Array | jax.ShapeDtypeStruct) -> Array:
     """Returns each row's or entry's weight divided by the sum over the rows."""
     if name and isinstance(weight, Mapping) and name not in weight:
         raise ValueError(

@@ -14,6 +14,7 @@ from osculate.core import Objective, Result, Samples
 
 from ._build import LABEL, Split
 from ._journal import Journal
+from ._optimizer import descent
 from ._plan import ADAM_UNTIL, SEARCH_UNTIL, Plan
 
 FULL_BATCH = 8192  # more rows than this: Adam looks at minibatches
@@ -55,7 +56,7 @@ def fit_arm(
     *,
     key: PRNGKeyArray,
 ) -> Arm:
-    """Fits one objective twice, Adam then L-BFGS each time.
+    """Fits one objective twice, Adam then a quasi-Newton method each time.
 
     Args:
         journal: Runs and remembers the fits.
@@ -105,7 +106,7 @@ def _descend(
     plan: Plan,
     key: PRNGKeyArray,
 ) -> tuple[Result, Result]:
-    """Finds the valley with Adam, on minibatches where rows are many, then L-BFGS."""
+    """Finds the valley with Adam, on minibatches where rows are many; goes down."""
     batches = {}
     start = rows
     if rows[LABEL].x.shape[0] > FULL_BATCH:
@@ -124,12 +125,13 @@ def _descend(
         every=min(every, 50),
         **batches,
     )
+    _, optimizer = descent(model)
     second = journal.run(
-        f"{name}/lbfgs",
+        f"{name}/descent",
         objective,
         first.value,
         rows,
-        train.lbfgs(),
+        optimizer,
         steps=limits.steps[1],
         seconds=plan.left(limits.until[1], journal.seconds),
         every=every,

@@ -11,6 +11,7 @@ from osculate.data import Table
 
 from ._arms import Arms
 from ._evaluate import evaluation, slices, verdict
+from ._optimizer import descent
 from ._recipe import versions
 from ._remarks import remarks
 from ._settings import Settings
@@ -48,10 +49,11 @@ def describe(
     values_only = None if other is None else report.metrics(shown.truth, other)
     adam = arms.main.wanted[0]
     final = arms.main.final
+    method, _ = descent(final.value)
     stats = {
         **final.stats,
         "seconds": seconds,
-        "optimizer": f"adam {adam} steps, lbfgs {final.stats['steps'] - adam} steps",
+        "optimizer": f"adam {adam} steps, {method} {final.stats['steps'] - adam} steps",
         "parameters": arms.parameters,
     }
     final = dataclasses.replace(final, stats=stats)

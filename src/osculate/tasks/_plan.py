@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ._budget import Budget
 
-WARM_UP = 500  # Adam steps that find the valley for L-BFGS
+WARM_UP = 500  # Adam steps that find the valley for the second stage
 SHARE_OF_MAIN = 0.6  # of a budget in seconds, where values only are compared
 ADAM_UNTIL, SEARCH_UNTIL = 0.15, 0.45  # of an arm's time; the rest is the repetition's
 
@@ -14,8 +14,9 @@ class Plan(NamedTuple):
 
     Attributes:
         warm_up: Steps of Adam.
-        rest: Steps of L-BFGS, or None where only time limits them.
-        patience: L-BFGS ends when its best iterate is this many steps old, or None.
+        rest: Steps of the second stage, or None where only time limits them.
+        patience: The second stage ends when its best iterate is this many steps old, or
+            None.
         window: When the arm begins and ends, in seconds of the job, or None.
     """
 

@@ -9,9 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
-from osculate.core import Objective, trainable
-
-from ._relaxed import relaxed
+from osculate.core import Objective, relaxed, trainable
 
 
 class Recipe(eqx.Module):
@@ -81,14 +79,18 @@ class FirstOrder(eqx.Module):
 
     def step(
         self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]
-    ) -> tuple[PyTree[Any], PyTree[Any], dict]:
+    ) -> tuple[PyTree[Any], PyTree[Any]]:
         """Takes one step along the transformed gradient."""
         theta, build = trainable(model)
         gradient = jax.grad(lambda theta: objective(build(theta), samples)[0])(theta)
         with relaxed():
             updates, state = self.recipe.build().update(gradient, state, theta)
             theta = optax.apply_updates(theta, updates)
-        return build(theta), state, {}
+        return build(theta), state
+
+    def notes(self, state: PyTree[Any]) -> dict[str, Any]:
+        """Returns nothing: there is nothing to tell."""
+        return {}
 
     def moved(
         self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]

@@ -23,6 +23,8 @@ from osculate.core import (
 
 from ._loop import Progress, loop
 
+CONVERGED = "converged"  # the one note that is no column of the history
+
 
 class Snapshot(eqx.Module):
     """Everything a fit needs to continue, as arrays.
@@ -63,7 +65,7 @@ class _Step(eqx.Module):
                 lambda: self._resample(now, k),
                 lambda: (now.samples, now.state),
             )
-        model, state, _ = self.optimizer.step(self.objective, now.model, samples, state)
+        model, state = self.optimizer.step(self.objective, now.model, samples, state)
         kept = None if self.sampler is None else samples
         return Snapshot(model, state, kept, now.best, now.best_loss, now.best_step)
 
@@ -79,17 +81,20 @@ class _Measure(eqx.Module):
 
     objective: Objective
     samples: PyTree[Any]
+    optimizer: Any
     validation: PyTree[Any]
 
     def __call__(self, now: Snapshot, k: Array) -> tuple[Snapshot, dict[str, Array]]:
         samples = self.samples if now.samples is None else now.samples
         loss, parts = self.objective(now.model, samples)
-        if taken := {"step", "loss", "validation"} & parts.keys():
+        notes = dict(self.optimizer.notes(now.state))
+        notes.pop(CONVERGED, None)
+        if taken := {"step", "loss", "validation", *notes} & parts.keys():
             raise ValueError(
                 f"`fit`: a term is called {min(taken)!r}, as is a column of the "
                 "history. Give the term another label."
             )
-        numbers = {"loss": loss, **parts}
+        numbers = {"loss": loss, **parts, **notes}
         if self.validation is None:
             better, held_out = jnp.isfinite(loss), now.best_loss
         else:
@@ -110,6 +115,16 @@ class _Measure(eqx.Module):
             Snapshot(now.model, now.state, now.samples, best, best_loss, best_step),
             numbers,
         )
+
+
+class _Ended(eqx.Module):
+    """Whether the optimizer says that nothing is left to gain on these samples."""
+
+    optimizer: Any
+
+    def __call__(self, now: Snapshot) -> Array:
+        notes = self.optimizer.notes(now.state)
+        return jnp.asarray(notes.get(CONVERGED, False))
 
 
 def start(
@@ -221,13 +236,20 @@ def fit(
         stop.append(functools.partial(_stale, patience))
     done = loop(
         _Step(objective, samples, optimizer, sampler, key, sample_every),
-        _Measure(objective, samples, None if validation is None else dict(validation)),
+        _Measure(
+            objective,
+            samples,
+            optimizer,
+            None if validation is None else dict(validation),
+        ),
         snapshot,
         steps=steps,
         seconds=seconds,
         every=every,
         begin=int(history["step"][-1]) if history else 0,
         history=history,
+        # New samples give an optimizer that has converged something to do again.
+        ended=_Ended(optimizer) if sampler is None else None,
         stop=stop,
         watch=watch,
     )

@@ -9,9 +9,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, trainable
-
-from ._relaxed import relaxed
+from osculate.core import Objective, relaxed, trainable
 
 
 class LBFGS(eqx.Module):
@@ -38,7 +36,7 @@ class LBFGS(eqx.Module):
 
     def step(
         self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]
-    ) -> tuple[PyTree[Any], PyTree[Any], dict]:
+    ) -> tuple[PyTree[Any], PyTree[Any]]:
         """Takes one step; the value and gradient at its end are kept for the next."""
         flat, loss = _flat_loss(objective, model, samples)
         with relaxed():
@@ -49,7 +47,11 @@ class LBFGS(eqx.Module):
             flat += updates  # pyright: ignore[reportOperatorIssue]
         theta, build = trainable(model)
         _, unravel = ravel_pytree(theta)
-        return build(unravel(flat)), state, {}
+        return build(unravel(flat)), state
+
+    def notes(self, state: PyTree[Any]) -> dict[str, Any]:
+        """Returns nothing: there is nothing to tell."""
+        return {}
 
     def moved(
         self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]

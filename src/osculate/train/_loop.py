@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from osculate.core import Status
 
@@ -54,6 +54,7 @@ def loop(
     every: int = 100,
     begin: int = 0,
     history: dict[str, np.ndarray] | None = None,
+    ended: Callable[[PyTree[Any]], Bool[Array, ""]] | None = None,
     stop: Sequence[Callable[[Progress], Status | None]] = (),
     watch: Sequence[Callable[[Progress], Any]] = (),
 ) -> Done:
@@ -74,6 +75,8 @@ def loop(
         every: Steps per chunk.
         begin: Steps already taken, when a loop is resumed at the end of a chunk.
         history: The lines written before `begin`.
+        ended: `carry -> bool`, traced, asked before every step: whether further steps
+            would change nothing. The loop then ends as converged.
         stop: Criteria: each may name the status with which the loop ends here. They
             depend on the progress alone, `seconds` apart; a resumed loop asks them
             first, so that it ends where the whole one did.
@@ -98,7 +101,8 @@ def loop(
     if lines:
         record = {name: column[-1] for name, column in lines.items()}
         now = Progress(k, steps, carry, record, _columns(lines), 0.0)
-        status = _first_status(now, stop)
+        over = ended is not None and bool(ended(carry))
+        status = _first_status(now, stop) or (Status.CONVERGED if over else None)
     while status is None:
         if lines and steps is not None and k >= steps:
             status = Status.DONE
@@ -108,8 +112,8 @@ def loop(
             # The first line, at step 0, is measured before any step.
             count = min(every, clock.steps_left()) if lines else 0
             count = count if steps is None else min(count, steps - k)
-            carry, numbers = _chunk(step, measure, carry, k, count)
-            k += count
+            carry, numbers, done, over = _chunk(step, measure, ended, carry, k, count)
+            count, k = done - k, done
             record = {"step": k, **{name: float(v) for name, v in numbers.items()}}
             clock.tick(count)
             for name, value in record.items():
@@ -117,7 +121,7 @@ def loop(
             now = Progress(k, steps, carry, record, _columns(lines), clock.elapsed())
             for look in watch:
                 look(now)
-            status = _first_status(now, stop)
+            status = _first_status(now, stop) or (Status.CONVERGED if over else None)
     return Done(carry, _columns(lines), status, k, clock.elapsed())
 
 
@@ -166,10 +170,16 @@ def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
     }
 
 
-def _chunk(step, measure, carry, start: int, count: int):
-    """Takes `count` steps in one compiled call; counts are data, not compiled in."""
+def _chunk(step, measure, ended, carry, start: int, count: int):
+    """Takes up to `count` steps in one compiled call; counts are data, not compiled in.
+
+    Returns the carry, its numbers, the steps taken in all and whether it has ended.
+    """
     carry = jax.tree.map(_strong, carry)
-    return _compiled_chunk(step, measure, carry, np.int32(start), np.int32(count))
+    carry, numbers, k, over = _compiled_chunk(
+        step, measure, ended, carry, np.int32(start), np.int32(count)
+    )
+    return carry, numbers, int(k), bool(over)
 
 
 def _strong(leaf: Any) -> Any:
@@ -178,10 +188,15 @@ def _strong(leaf: Any) -> Any:
 
 
 @eqx.filter_jit
-def _compiled_chunk(step, measure, carry, start, count):
+def _compiled_chunk(step, measure, ended, carry, start, count):
     end = start + count
     # Only arrays travel through the compiled loop.
     dynamic, static = eqx.partition(carry, eqx.is_array)
-    body = lambda k, d: eqx.filter(step(eqx.combine(d, static), k), eqx.is_array)
-    dynamic = jax.lax.fori_loop(jnp.asarray(start), jnp.asarray(end), body, dynamic)
-    return measure(eqx.combine(dynamic, static), end)
+    whole = lambda d: eqx.combine(d, static)
+    over = lambda d: jnp.asarray(False) if ended is None else ended(whole(d))
+    k, dynamic = jax.lax.while_loop(
+        lambda now: (now[0] < end) & ~over(now[1]),
+        lambda now: (now[0] + 1, eqx.filter(step(whole(now[1]), now[0]), eqx.is_array)),
+        (jnp.asarray(start), dynamic),
+    )
+    return *measure(whole(dynamic), k), k, over(dynamic)

@@ -1,4 +1,4 @@
-"""The adapter to Optax, whose own arithmetic promotes dtypes and ranks."""
+"""For third parties whose own arithmetic promotes dtypes and ranks."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,0 +1,216 @@
+"""Kronecker factors, against Gauss-Newton blocks and sums written out."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import lineax as lx
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from osculate import curve, diff, nets
+from osculate.core import Objective, Samples, Term, trainable
+
+KEY = jr.key(0)
+X = jr.normal(jr.key(1), (6, 3))
+Y = jr.normal(jr.key(2), (6, 2))
+WEIGHT = jnp.array([1.0, 2.0, 0.0, 0.5, 1.0, 3.0])
+
+
+def blocks_of(matrix, tree, merged=()):
+    """The matrix with zeros between different arrays, but for the merged pairs."""
+    leaves = jax.tree.leaves(tree)
+    owner = np.repeat(np.arange(len(leaves)), [a.size for a in leaves])
+    for a, b in merged:
+        owner[owner == b] = a
+    return np.where(owner[:, None] == owner[None], matrix, 0)
+
+
+def kfac(*args):
+    return eqx.filter_jit(curve.kfac)(*args)
+
+
+@pytest.mark.spec("K4.6/a")
+def test_one_layer_is_exact():
+    model = nets.MLP(3, 2, width=1, depth=0, key=KEY)
+    objective = Objective({"": Term(lambda u, x, y: u(x))})
+    samples = {"": Samples(X, Y, WEIGHT)}
+    J = curve.jacobian_matrix(objective, model, samples)
+    operator = kfac(objective, model, samples)
+    np.testing.assert_allclose(operator.as_matrix(), J.T @ J, rtol=0, atol=1e-14)
+    inverse = operator.inverse(0.0).as_matrix()
+    np.testing.assert_allclose(inverse, np.linalg.inv(J.T @ J), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.spec("K4.6/a")
+def test_deep_linear_blocks_are_exact():
+    model = {"A": jr.normal(KEY, (4, 3)), "B": jr.normal(jr.key(5), (2, 4))}
+    model["a"], model["b"] = jnp.ones(4), jnp.ones(2)
+    probe = lambda p, x, y: p["B"] @ (p["A"] @ x + p["a"]) + p["b"]
+    objective, samples = Objective({"": Term(probe)}), {"": Samples(X, Y, WEIGHT)}
+    J = curve.jacobian_matrix(objective, model, samples)
+    exact = blocks_of(J.T @ J, model, merged=[(0, 2), (1, 3)])
+    found = kfac(objective, model, samples).as_matrix()
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-13)
+
+
+def test_losses_without_residuals():
+    """Softmax: the sum of the squares of the columns is the Hessian in the outputs."""
+    loss = lambda z, y, w=1.0: w * (jax.nn.logsumexp(z) - jnp.sum(y * z))
+    model = nets.MLP(3, 2, width=1, depth=0, key=KEY)
+    objective = Objective({"": Term(lambda u, x, y: u(x), loss)})
+    samples = {"": Samples(X[:1], jax.nn.softmax(Y[:1]))}
+    theta, build = trainable(model)
+    flat, unravel = ravel_pytree(theta)
+    full = jax.hessian(lambda t: objective(build(unravel(t)), samples)[0])(flat)
+    # The model is linear: the Hessian is the Gauss-Newton matrix, of one row exactly.
+    found = kfac(objective, model, samples).as_matrix()
+    np.testing.assert_allclose(found, full, rtol=0, atol=1e-14)
+
+
+@pytest.mark.spec("K4.6/a")
+def test_streams_of_a_laplacian_are_uses():
+    model = nets.MLP(2, 1, width=3, depth=1, key=KEY)
+    x = jr.normal(KEY, (4, 2))
+    objective = Objective(
+        {"": Term(lambda u, x, y: diff.laplacian(lambda x: u(x)[0])(x))}
+    )
+    operator = kfac(objective, model, {"": Samples(x)})
+    (W, V), (b, _) = model.weights, model.biases
+
+    def laplacian(z):
+        """From the outputs of the first layer: value and one derivative per axis."""
+        slope = 1 - jnp.tanh(z[0]) ** 2
+        return V[0] @ (-2 * jnp.tanh(z[0]) * slope * (z[1] ** 2 + z[2] ** 2))
+
+    A, G = 0.0, 0.0
+    for p in x:
+        a = np.array([[*p, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        delta = jax.grad(laplacian)(a @ jnp.concatenate([W, b[:, None]], 1).T)
+        A, G = A + a.T @ a / 12, G + delta.T @ delta / 4
+    np.testing.assert_allclose(operator.inputs[0], A, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(operator.outputs[0], G, rtol=0, atol=1e-13)
+
+
+@pytest.mark.spec("K4.6/a")
+def test_positions_of_a_convolution_are_uses():
+    layer = eqx.nn.Conv1d(2, 3, 2, key=KEY)
+    x = jr.normal(KEY, (4, 2, 5))
+    objective = Objective({"": Term(lambda u, x, y: jnp.tanh(u(x)).sum(1))})
+    operator = kfac(objective, layer, {"": Samples(x)})
+    A, G = 0.0, 0.0
+    for image in np.asarray(x):
+        a = np.array([[*image[:, t : t + 2].ravel(), 1.0] for t in range(4)])
+        z = np.asarray(layer(image)).T
+        A, G = A + a.T @ a / 16, G + np.diag(((1 - np.tanh(z) ** 2) ** 2).sum(0)) / 4
+    np.testing.assert_allclose(operator.inputs[0], A, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(operator.outputs[0], G, rtol=0, atol=1e-13)
+
+
+def test_other_arrays_are_exact_or_diagonal(monkeypatch):
+    model = {
+        "W": jr.normal(KEY, (2, 3)),
+        "s": jr.normal(KEY, (3,)),
+        "unused": jnp.ones(1),
+    }
+    probe = lambda p, x, y: jnp.tanh(p["W"] @ (p["s"] * x))
+    objective, samples = Objective({"": Term(probe)}), {"": Samples(X, Y)}
+    J = curve.jacobian_matrix(objective, model, samples)
+    block = (J.T @ J)[6:9, 6:9]
+    full = kfac(objective, model, samples)
+    np.testing.assert_allclose(full.as_matrix()[6:9, 6:9], block, rtol=0, atol=1e-14)
+    shifted = np.linalg.inv(block + 0.1 * np.eye(3))
+    inverse = full.inverse(0.1).as_matrix()
+    np.testing.assert_allclose(inverse[6:9, 6:9], shifted, rtol=1e-10)
+    np.testing.assert_allclose(inverse[9, 9], 10.0)
+    monkeypatch.setattr("osculate.curve._kfac.LARGEST_BLOCK", 2)
+    part = curve.kfac(objective, model, samples)
+    diagonal = np.diag(np.diag(block))
+    np.testing.assert_allclose(part.as_matrix()[6:9, 6:9], diagonal, rtol=0, atol=1e-14)
+
+
+def two_terms():
+    model = nets.MLP(3, 2, width=4, depth=1, key=KEY)
+    terms = {"a": Term(lambda u, x, y: u(x)), "b": Term(lambda u, x, y: u(x)[0] ** 2)}
+    samples = {"a": Samples(X, Y, WEIGHT), "b": Samples(X[:4])}
+    return Objective(terms), model, samples
+
+
+def test_operator():
+    operator = kfac(*two_terms())
+    theta, _ = trainable(two_terms()[1])
+    matrix = operator.as_matrix()
+    np.testing.assert_allclose(matrix, matrix.T, rtol=0, atol=1e-15)
+    assert np.linalg.eigvalsh(matrix).min() > -1e-14
+    assert lx.is_symmetric(operator)
+    assert lx.is_positive_semidefinite(operator)
+    assert operator.T is operator
+    assert operator.in_size() == len(matrix)
+    v = jax.tree.map(jnp.sin, theta)
+    product = ravel_pytree(operator.mv(v))[0]
+    np.testing.assert_allclose(product, matrix @ ravel_pytree(v)[0], atol=1e-14)
+    np.testing.assert_allclose(lx.diagonal(operator), np.diag(matrix))
+    shifted = operator + lx.IdentityLinearOperator(operator.in_structure())
+    solved = lx.linear_solve(
+        lx.TaggedLinearOperator(shifted, lx.positive_semidefinite_tag),
+        v,
+        lx.CG(rtol=1e-12, atol=1e-12),
+        options={"preconditioner": operator.inverse(1.0)},
+    ).value
+    again = ravel_pytree(shifted.mv(solved))[0]
+    np.testing.assert_allclose(again, ravel_pytree(v)[0], atol=1e-10)
+
+
+def test_damping_is_shared_between_the_factors():
+    operator = kfac(*two_terms())
+    damped = jax.jit(lambda d: operator.inverse(d))(jnp.asarray(0.3))
+    for A, G, A1, G1 in zip(
+        operator.inputs, operator.outputs, damped.inputs, damped.outputs, strict=True
+    ):
+        pi = np.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
+        ours = np.linalg.inv(A + pi * 0.3**0.5 * np.eye(len(A)))
+        np.testing.assert_allclose(A1, ours, rtol=1e-10, atol=1e-14)
+        ours = np.linalg.inv(G + 0.3**0.5 / pi * np.eye(len(G)))
+        np.testing.assert_allclose(G1, ours, rtol=1e-10, atol=1e-14)
+
+
+def test_damping_where_nothing_depends_on_a_layer():
+    model = {"W": jnp.ones((2, 3)), "V": jnp.ones((2, 2))}
+    probe = lambda p, x, y: (
+        jax.lax.stop_gradient(p["V"] @ jnp.tanh(p["W"] @ x)) + 0 * x[0]
+    )
+    operator = kfac(Objective({"": Term(probe)}), model, {"": Samples(X, Y)})
+    inverse = operator.inverse(0.25).as_matrix()
+    assert np.isfinite(inverse).all()
+    assert np.linalg.eigvalsh(inverse).min() > 0
+
+
+@pytest.mark.spec("K4.6/a")
+def test_fewer_steps_than_gradient_descent():
+    """Inputs of scales 1 to 1/100: best of many step sizes, the same number of steps."""
+    z = jr.normal(KEY, (64, 3))
+    x = z * jnp.array([[1.0, 0.1, 0.01]])
+    y = jnp.sin(z @ jnp.array([1.0, -0.5, 0.5]))[:, None]
+    model = nets.MLP(3, 1, width=8, depth=1, key=KEY)
+    objective = Objective({"": Term(lambda u, x, y: u(x))})
+    theta, build = trainable(model)
+    loss = lambda t: objective(build(t), {"": Samples(x, y)})[0]
+
+    def run(rate, preconditioned):
+        def step(t, _):
+            g = jax.grad(loss)(t)
+            if preconditioned:
+                g = (
+                    curve.kfac(objective, build(t), {"": Samples(x, y)})
+                    .inverse(1e-3)
+                    .mv(g)
+                )
+            return jax.tree.map(lambda a, b: a - rate * b, t, g), None
+
+        return loss(jax.lax.scan(step, theta, length=100)[0])
+
+    rates = jnp.logspace(-3, 0.5, 8)
+    plain = jnp.nanmin(jax.jit(jax.vmap(lambda r: run(r, False)))(rates))
+    natural = jnp.nanmin(jax.jit(jax.vmap(lambda r: run(r, True)))(rates))
+    assert natural < plain / 10
