@@ -50,12 +50,24 @@ EXAMPLES = """
 import doctest, importlib, pkgutil, sys
 import jax, jax.numpy as jnp, numpy as np, osculate
 names = {"jax": jax, "jnp": jnp, "np": np, "osculate": osculate}
+from osculate import core, curve, nets
+model = nets.MLP(2, 1, width=4, depth=1, key=jax.random.key(0))
+x = jax.random.normal(jax.random.key(1), (64, 2))
+samples = {"fit": core.Samples(x, x[:, :1])}
+objective = core.Objective({"fit": core.Term(lambda m, x, y: m(x))})
+v = jax.tree.map(jnp.ones_like, core.trainable(model)[0])
+G = curve.gauss_newton(objective, model, samples)
+shown = {name: getattr(curve, name) for name in dir(curve) if name[0] != "_"}
+shown |= {"objective": objective, "model": model, "samples": samples, "jr": jax.random}
+shown |= {"v": v, "gradient": v, "r": jnp.ones(64), "key": jax.random.key(0)}
+shown |= {"batch_size": 32, "G": G, "damped": G, "lineax": curve._operators.lineax}
 flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 tried = failed = 0
 for info in pkgutil.walk_packages(osculate.__path__, "osculate."):
     if not info.name.endswith("__main__"):
         module = importlib.import_module(info.name)
-        done = doctest.testmod(module, extraglobs=names, optionflags=flags)
+        known = names | (shown if ".curve" in info.name else {})
+        done = doctest.testmod(module, extraglobs=known, optionflags=flags)
         tried, failed = tried + done.attempted, failed + done.failed
 print(f"{tried} examples, {failed} failed")
 sys.exit(failed > 0)

@@ -155,7 +155,7 @@ def test_suspicious_derivatives_warn_and_are_errors_if_strict(osculate, here, fa
         (["fit", "t.csv", "--validation", "20%"], "expected a share between 0 and 1"),
         (["fit", "t.csv", "--inputs", ","], "--inputs: got ','; expected names"),
         (["fit", "t.csv", "--out", ""], "--out: got ''; expected a path"),
-        (["fit", "t.csv", "--budget", "soon"], "5000steps"),
+        (["fit", "t.csv", "--budget", "soon"], "2000steps"),
         (["fit", "t.csv", "--budget", "-5s"], "budget '-5s' cannot be read"),
         (["fit", "t.csv", "--budget", "1e400s"], "finite"),
         (["fit", "t.csv", "--loss", "gausian"], "Did you mean 'gaussian'?"),

@@ -222,14 +222,15 @@ class Clock:
     def chunk(self, chunk):
         """Returns `chunk`, which takes its time."""
 
-        def timed(step, measure, carry, start, count):
+        def timed(*args):
+            step, count = args[0], int(args[-1])
             orders = step.objective.terms["fit"].probe.orders
             program = orders, type(step.optimizer)
             if program not in self.known:
                 self.now += self.compilation
                 self.known.add(program)
-            self.now += self.step[orders] * int(count)
-            return chunk(step, measure, carry, start, count)
+            self.now += self.step[orders] * count
+            return chunk(*args)
 
         return timed
 

@@ -168,7 +168,7 @@ def _doctor(command: Parser) -> None:
 
 
 def _budget(command: Parser) -> None:
-    _option(command, "--budget", str, "B", "5000steps (the default), or seconds: 60s")
+    _option(command, "--budget", str, "B", "2000steps (the default), or seconds: 60s")
 
 
 def _place(command: Parser, default: str) -> None:

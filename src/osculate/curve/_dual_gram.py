@@ -79,7 +79,9 @@ def _blocks(slopes: Sequence[Slopes], structured: Sequence[int]) -> list[list[Ar
                 for p in _marked(one.layers[i]):
                     for q in _marked(two.layers[i]):
                         block = block + _product(p, q)
-            blocks[t][u], blocks[u][t] = block, block.T
+            blocks[t][u] = block
+            if u < t:
+                blocks[u][t] = block.T
     return blocks
 
 
@@ -95,10 +97,6 @@ def _product(p: Pair, q: Pair) -> Float[Array, "R R2"]:
     def one(s: Any, t: Any) -> Array:
         left = _gram(p.left[:, :, s], q.left[:, :, t])
         right = _gram(p.right[:, :, s], q.right[:, :, t])
-        lines = (math.prod(left.shape[:2]), math.prod(left.shape[2:]))
-        # As matrices, which XLA multiplies twice as fast.
-        if left.shape == right.shape:
-            return left.reshape(lines) * right.reshape(lines)
         both = left * right
         return both.reshape(math.prod(both.shape[:2]), -1)
 

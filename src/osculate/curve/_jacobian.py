@@ -39,7 +39,7 @@ def jacobian(
 
     Example:
         >>> J = jacobian(objective, model, samples)
-        >>> J.mv(v), J.T.mv(r)
+        >>> along, back = J.mv(v), J.T.mv(r)
     """
     _shape(objective, model, samples)
     structure = jax.eval_shape(lambda: trainable(model)[0])
@@ -178,7 +178,7 @@ def _sized(
     """Yields the rows of every term that has some, with the residuals of one row."""
     for rows in rows_of(objective, model, samples):
         first = jax.tree.map(lambda a: a[0], rows.data)
-        yield rows, jax.eval_shape(rows.residual, model, first).size
+        yield rows, eqx.filter_eval_shape(rows.residual, model, first).size
 
 
 def _shape(

@@ -225,7 +225,7 @@ def noise_scale(
 
     Example:
         >>> scale = noise_scale(objective, model, samples)
-        >>> scale.suggested_batch, scale.optimal_step(64)
+        >>> batch, step = scale.suggested_batch, scale.optimal_step(64)
     """
     if key is not None and num_probes < 2:
         raise ValueError(

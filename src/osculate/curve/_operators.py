@@ -55,7 +55,7 @@ def hessian(
 
     Example:
         >>> H = hessian(objective, model, samples)
-        >>> step = lineax.linear_solve(H, gradient, lineax.CG(1e-8, 1e-8))
+        >>> product = H.mv(v)
     """
     product = HessianProduct(objective, model, samples)
     return operator_of("hessian", product, model, positive=False)
@@ -111,7 +111,7 @@ def restrict(
         ValueError: If `where` finds nothing that is trained.
 
     Example:
-        >>> first = restrict(hessian(objective, net, samples), lambda m: m.weights[0])
+        >>> first = restrict(hessian(objective, model, samples), lambda m: m.weights[0])
         >>> several = restrict(G, lambda m: (m.weights[0], m.biases[0]))
     """
     structure = where(operator.in_structure())

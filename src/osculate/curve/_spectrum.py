@@ -89,7 +89,7 @@ def spectrum(
 
     Example:
         >>> found = spectrum(hessian(objective, model, samples), jr.key(0))
-        >>> found.density(jnp.linspace(found.low, found.high, 200), 0.01)
+        >>> shown = found.density(jnp.linspace(found.low, found.high, 200), 0.01)
     """
     refuse_unsymmetric("spectrum", operator)
     if num_matvecs < 1 or num_probes < 1:

@@ -45,7 +45,7 @@ def trace(
         in stochastic trace estimation, SIAM J. Matrix Anal. Appl. 45, section 2.2.
 
     Example:
-        >>> trace(gauss_newton(objective, model, samples), jr.key(0))
+        >>> found = trace(gauss_newton(objective, model, samples), jr.key(0))
     """
     _refuse(operator, num_matvecs, "trace")
     return _leave_one_out(operator, key, num_matvecs, XTRACE)
@@ -73,7 +73,7 @@ def diagonal(
     Reference: Epperly, Tropp and Webber (2024), section 2.4.
 
     Example:
-        >>> diagonal(hessian(objective, model, samples), jr.key(0)).value
+        >>> found = diagonal(hessian(objective, model, samples), jr.key(0))
     """
     _refuse(operator, num_matvecs, "diagonal")
     found = _leave_one_out(operator, key, num_matvecs, XDIAG)
@@ -117,7 +117,7 @@ def logdet(
     Example:
         >>> G = gauss_newton(objective, model, samples)
         >>> damped = G + 0.1 * lineax.IdentityLinearOperator(G.in_structure())
-        >>> logdet(damped, jr.key(0))
+        >>> found = logdet(damped, jr.key(0))
     """
     refuse_unsymmetric("logdet", operator)
     found = spectrum(operator, key, num_matvecs=num_matvecs, num_probes=num_probes)
@@ -151,7 +151,7 @@ def condition_number(
         RuntimeError: If an eigenvalue is not positive.
 
     Example:
-        >>> condition_number(damped, jr.key(0), num_matvecs=200)
+        >>> found = condition_number(damped, jr.key(0), num_matvecs=200)
     """
     refuse_unsymmetric("condition_number", operator)
     found = spectrum(operator, key, num_matvecs=num_matvecs, num_probes=1)

@@ -15,7 +15,7 @@ class Budget(NamedTuple):
 
 
 def parse_budget(text: object) -> Budget:
-    """Reads `"5000steps"` or `"60s"`.
+    """Reads `"2000steps"` or `"60s"`.
 
     Args:
         text: A number followed by `steps` or `s`.
@@ -43,5 +43,5 @@ def parse_budget(text: object) -> Budget:
         return Budget(None, seconds)
     raise InputError(
         f"budget {text!r} cannot be read; expected a positive, finite number of steps "
-        "or seconds.\nWrite for instance 5000steps or 60s."
+        "or seconds.\nWrite for instance 2000steps or 60s."
     )

@@ -42,7 +42,7 @@ def surrogate(
     activation: str = "tanh",
     loss: Any = "gaussian",
     validation: float = 0.2,
-    budget: str = "5000steps",
+    budget: str = "2000steps",
     seed: int = 0,
     compare: bool = False,
     strict: bool = False,
@@ -72,7 +72,7 @@ def surrogate(
             `cauchy`, `student`, `huber`; or a loss of `chance` such as
             `HuberLoss(1.0, 0.1)`, in units of the spread of each column.
         validation: Share of the rows held out.
-        budget: `"5000steps"` (resumes bit by bit) or `"60s"`.
+        budget: `"2000steps"` (resumes bit by bit) or `"60s"`.
         seed: Seed of the split and of the random weights.
         compare: Also fit the same network to values only, with the same budget.
         strict: Raise where derivative columns contradict the values.

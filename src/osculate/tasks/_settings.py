@@ -36,7 +36,7 @@ class Settings:
         loss: Name of the loss, or its class and parameters; a loss object of `chance`
             becomes that text.
         validation: Share of the rows held out to choose the number of steps.
-        budget: `"5000steps"` or `"60s"`.
+        budget: `"2000steps"` or `"60s"`.
         seed: Seed of the split and of the random weights.
         compare: Also fit the same network on values only.
         strict: Treat suspicious derivative columns as errors.
@@ -49,7 +49,7 @@ class Settings:
     activation: str = "tanh"
     loss: Any = "gaussian"
     validation: float = 0.2
-    budget: str = "5000steps"
+    budget: str = "2000steps"
     seed: int = 0
     compare: bool = False
     strict: bool = False
