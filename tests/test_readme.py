@@ -60,7 +60,9 @@ G = curve.gauss_newton(objective, model, samples)
 shown = {name: getattr(curve, name) for name in dir(curve) if name[0] != "_"}
 shown |= {"objective": objective, "model": model, "samples": samples, "jr": jax.random}
 shown |= {"v": v, "gradient": v, "r": jnp.ones(64), "key": jax.random.key(0)}
-shown |= {"batch_size": 32, "G": G, "damped": G, "lineax": curve._operators.lineax}
+lineax = curve._operators.lineax
+damped = G + 0.1 * lineax.IdentityLinearOperator(G.in_structure())
+shown |= {"batch_size": 32, "G": G, "damped": damped, "lineax": lineax}
 flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 tried = failed = 0
 for info in pkgutil.walk_packages(osculate.__path__, "osculate."):

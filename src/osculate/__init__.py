@@ -1,7 +1,7 @@
 """Derivative-informed machine learning in JAX.
 
 Rooms, from the ground up: `core` and `store`, `diff`, `chance`, `nets` and `data`,
-`match` and `train`, `report`, `tasks`. They are imported when first named.
+`match`, `train` and `curve`, `report`, `tasks`. They are imported when first named.
 """
 
 import importlib
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from . import (
         chance as chance,
         core as core,
+        curve as curve,
         data as data,
         diff as diff,
         match as match,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ROOMS = (
     "chance",
     "core",
+    "curve",
     "data",
     "diff",
     "match",

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
 from ._gamma_function import log_poisson
-from ._shapes import aligned, matrix, weighted_sum, within
+from ._shapes import aligned, matrix, ranked, weighted_sum, within
 
 MANY = 50.0  # events: from here the entropy's series has 10 digits
 TERMS = 200  # counts up to which fewer events are summed
@@ -213,7 +213,7 @@ class Poisson(Distribution):
         return jr.poisson(key, rate, shape + self.shape)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
-        x, rate = aligned(x, self.rate)
+        x, rate = ranked(x, self.rate)
         inside = (x >= 0) & (x < math.inf) & (x == jnp.floor(x))
         count = jnp.where(inside, x, 0.0)
         return within(inside, log_poisson(count, rate, jnp.log(rate)), x)

@@ -40,8 +40,8 @@ def stirling_slope(a: Float[Array, "*s"]) -> tuple[Array, Array]:
 
 
 def deviance(
-    n: Float[Array, "*s"], y: Float[Array, "*s"], log_y: Float[Array, "*s"]
-) -> Float[Array, "*s"]:
+    n: Float[Array, "..."], y: Float[Array, "..."], log_y: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """Returns `n log(n / y) + y - n`, accurate where y is close to n.
 
     Args:
@@ -98,8 +98,8 @@ def log_power_of_0(exponent: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def log_poisson(
-    n: Float[Array, "*s"], y: Float[Array, "*s"], log_y: Float[Array, "*s"]
-) -> Float[Array, "*s"]:
+    n: Float[Array, "..."], y: Float[Array, "..."], log_y: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """Returns `n log y - y - log Γ(n + 1)`.
 
     Args:
@@ -118,20 +118,18 @@ def log_poisson(
         saddle = -0.5 * (LOG_2PI + jnp.log(many)) - stirling(many)
         return jnp.where(large, saddle - deviance(many, y, log_y), few(n, y, log_y))
 
-    n, y, log_y = jnp.broadcast_arrays(n, y, log_y)
     return jax.lax.cond(jnp.any(n >= LARGE), any_number, few, n, y, log_y)
 
 
 def log_dirichlet(
-    concentration: Float[Array, "*s K"], x: Float[Array, "*s K"]
-) -> Float[Array, "*s"]:
+    concentration: Float[Array, "..."], x: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """Returns the logarithm of Dirichlet's density at shares from 0 that sum to 1."""
-    concentration, x = jnp.broadcast_arrays(concentration, x)
     any_large = jnp.any(concentration >= LARGE)
     return jax.lax.cond(any_large, _saddle_dirichlet, _few_dirichlet, concentration, x)
 
 
-def _few_dirichlet(a: Float[Array, "*s K"], x: Float[Array, "*s K"]) -> Array:
+def _few_dirichlet(a: Float[Array, "..."], x: Float[Array, "..."]) -> Array:
     """By the gamma function itself: where it is small, nothing cancels."""
     none = x == 0
     inside = (a - 1) * jnp.log(jnp.where(none, 1.0, x))
@@ -139,7 +137,7 @@ def _few_dirichlet(a: Float[Array, "*s K"], x: Float[Array, "*s K"]) -> Array:
     return jnp.sum(entries, axis=-1) + gammaln(jnp.sum(a, axis=-1))
 
 
-def _saddle_dirichlet(a: Float[Array, "*s K"], x: Float[Array, "*s K"]) -> Array:
+def _saddle_dirichlet(a: Float[Array, "..."], x: Float[Array, "..."]) -> Array:
     """By what Stirling's formula leaves, for concentrations of any size."""
     total = jnp.sum(a, axis=-1, keepdims=True)
     none = x == 0

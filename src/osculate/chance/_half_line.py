@@ -18,7 +18,7 @@ from ._gamma_function import (
     log_power_of_0,
     stirling_slope,
 )
-from ._shapes import aligned, matrix, within
+from ._shapes import aligned, matrix, ranked, within
 
 
 class Exponential(Distribution):
@@ -124,7 +124,7 @@ class Gamma(Distribution):
         return jnp.maximum(z / rate, jnp.finfo(z.dtype).tiny)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
-        x, concentration, rate = aligned(x, self.concentration, self.rate)
+        x, concentration, rate = ranked(x, self.concentration, self.rate)
         inside = (x > 0) & (x < math.inf)
         positive = jnp.where(inside, x, 1.0)
         log_x = jnp.log(positive)
@@ -203,10 +203,10 @@ class Beta(Distribution):
         return jnp.clip(x, limits.tiny, 1 - limits.epsneg)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
-        x, alpha, beta = aligned(x, self.alpha, self.beta)
+        x, alpha, beta = ranked(x, self.alpha, self.beta)
         inside = (x >= 0) & (x <= 1)
         share = jnp.where(inside, x, 0.5)
-        weights = jnp.stack([alpha, beta], axis=-1)
+        weights = jnp.stack(aligned(alpha, beta), axis=-1)
         found = log_dirichlet(weights, jnp.stack([share, 1 - share], axis=-1))
         return within(inside, found, x)
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distribution import Distribution, parameter, require
 from ._gamma_function import LOG_2PI, dirichlet_entropy, log_dirichlet
-from ._shapes import aligned, diagonal_matrix, within
+from ._shapes import aligned, diagonal_matrix, ranked, within
 
 
 def solve_lower(L: Float[Array, "... D D"], x: Float[Array, "... D"]) -> Array:
@@ -226,7 +226,7 @@ class Dirichlet(Distribution):
         return jnp.maximum(x, jnp.finfo(x.dtype).tiny)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
-        x, concentration = aligned(x, self.concentration)
+        x, concentration = ranked(x, self.concentration)
         tolerance = math.sqrt(float(jnp.finfo(x.dtype).eps))
         whole = jnp.abs(jnp.sum(x, axis=-1) - 1) <= tolerance
         inside = jnp.all(x >= 0, axis=-1) & whole

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._distance import absolute, log1p_square
 from ._distribution import Distribution, parameter, require
-from ._shapes import aligned, matrix
+from ._shapes import aligned, matrix, ranked
 
 
 class AbstractLocationScale(Distribution):
@@ -206,7 +206,7 @@ class StudentT(Distribution):
         return jnp.clip(location + scale * z, -largest, largest)
 
     def log_prob(self, x: Any) -> Float[Array, "..."]:
-        x, nu, location, scale = aligned(x, self.degrees, self.location, self.scale)
+        x, nu, location, scale = ranked(x, self.degrees, self.location, self.scale)
         tail = log1p_square(x - location, scale * jnp.sqrt(nu))
         constant = _half_step(nu / 2) - 0.5 * jnp.log(math.pi * nu) - jnp.log(scale)
         return constant - 0.5 * (nu + 1) * tail

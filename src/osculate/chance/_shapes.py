@@ -23,6 +23,25 @@ def aligned(*values: ArrayLike) -> tuple[Array, ...]:
     return tuple(jnp.broadcast_arrays(*(a.astype(dtype) for a in arrays)))
 
 
+def ranked(*values: ArrayLike) -> tuple[Array, ...]:
+    """Returns values as arrays of one rank and one precision, ready to broadcast.
+
+    What is computed of parameters alone is then computed once, not once per draw.
+
+    Args:
+        *values: Parameters and draws, at least one of real numbers; counts become real.
+
+    Returns:
+        As many arrays, with leading axes of size 1 where they had fewer axes.
+    """
+    arrays = [jnp.asarray(value) for value in values]
+    real = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.inexact)]
+    dtype = jnp.result_type(*real)
+    ndim = max(a.ndim for a in arrays)
+    fill = lambda a: a.astype(dtype).reshape((1,) * (ndim - a.ndim) + a.shape)
+    return tuple(map(fill, arrays))
+
+
 def matrix(rows: Sequence[Sequence[Array]]) -> Array:
     """Returns entries of one shape as `(..., n, m)`: a matrix per entry."""
     return jnp.stack([jnp.stack(tuple(row), axis=-1) for row in rows], axis=-2)
