@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 RESULT = HERE.parent.parent / "benchmarks" / "results" / "water.json"
 POINTS = (50, 100, 200, 400)
 PANELS = {
-    "Values": (("h", "rho"), (0.02, 0.05, 0.1, 0.2, 0.5, 1)),
-    "First derivatives": (("h_T", "h_p", "rho_T", "rho_p"), (5, 10, 20, 50)),
+    "Values": (("h", "rho"), (0.001, 0.01, 0.1, 1)),
+    "First derivatives": (("h_T", "h_p", "rho_T", "rho_p"), (1, 2, 5, 10, 20, 50)),
 }
 LINES = {
     "values only": ("values + gradients", "values only", "#999999", "o"),

@@ -13,7 +13,7 @@ from osculate.core import Objective, Samples, trainable
 
 from ._dense import chunked, refuse_large
 from ._flat import flatten
-from ._rows import Rows, residual_vector, rows_of
+from ._rows import Rows, refuse_empty, residual_vector, rows_of
 
 
 def jacobian(
@@ -185,16 +185,7 @@ def _shape(
     objective: Objective, model: PyTree[Any], samples: Mapping[str, Samples]
 ) -> tuple[int, int]:
     """Returns the shape of the Jacobian, and refuses one without rows or columns."""
-    empty = [
-        label
-        for label in objective.terms
-        if label in samples and not len(jax.tree.leaves(samples[label].x)[0])
-    ]
-    if empty:
-        raise ValueError(
-            f"`jacobian`: the samples of {empty} have no rows; expected one or more. "
-            "Leave the term out of the objective."
-        )
+    refuse_empty("jacobian", objective, samples)
     z = jax.eval_shape(lambda: objective.outputs(model, samples))
     silent = [label for label in z if not sum(a.size for a in z[label].values())]
     P = flatten(model)[0].size

@@ -81,6 +81,31 @@ def residual_vector(
     return residuals
 
 
+def refuse_empty(
+    owner: str, objective: Objective, samples: Mapping[str, Samples]
+) -> None:
+    """Checks that every term has rows.
+
+    Args:
+        owner: Who needs that.
+        objective: What is wanted.
+        samples: Samples by label.
+
+    Raises:
+        ValueError: If the samples of a term have no rows.
+    """
+    empty = [
+        label
+        for label in objective.terms
+        if label in samples and not len(jax.tree.leaves(samples[label].x)[0])
+    ]
+    if empty:
+        raise ValueError(
+            f"`{owner}`: the samples of {empty} have no rows; expected one or more. "
+            "Leave the term out of the objective."
+        )
+
+
 def refuse_losses(owner: str, objective: Objective) -> None:
     """Checks that every loss is a sum of squares.
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Objective, Samples, trainable
 
-from ._rows import Rows, rows_of
+from ._rows import Rows, refuse_empty, rows_of
 from ._uses import Found, Use, bind, evaluate, find_uses, inlined
 
 
@@ -273,16 +273,7 @@ def tap_rows(
     Raises:
         ValueError: If a term has no rows, a row makes no number, or nothing is trained.
     """
-    empty = [
-        label
-        for label in objective.terms
-        if label in samples and not len(jax.tree.leaves(samples[label].x)[0])
-    ]
-    if empty:
-        raise ValueError(
-            f"`{owner}`: the samples of {empty} have no rows; expected one or more. "
-            "Leave the term out of the objective."
-        )
+    refuse_empty(owner, objective, samples)
     theta, build = trainable(model)
     terms = list(rows_of(objective, model, samples))
     functions = [
