@@ -9,6 +9,7 @@ from ._conjugate_gradients import (
 from ._covariance_of_gradients import gradient_covariance as gradient_covariance
 from ._dual_gram import structured_dual_gram as structured_dual_gram
 from ._fisher import empirical_fisher as empirical_fisher, fisher as fisher
+from ._heavy_ball import HeavyBall as HeavyBall, heavy_ball as heavy_ball
 from ._jacobian import (
     dual_gram as dual_gram,
     gram as gram,
