@@ -18,6 +18,7 @@ from ._jacobian import (
 )
 from ._kfac import KroneckerFactored as KroneckerFactored, kfac as kfac
 from ._levenberg_marquardt import levenberg_marquardt as levenberg_marquardt
+from ._natural_gradient import natural_gradient as natural_gradient
 from ._noise_monitor import NoiseMonitor as NoiseMonitor
 from ._noise_scale import (
     GradientNoise as GradientNoise,
