@@ -152,5 +152,11 @@ def natural_gradient(
             f"`natural_gradient`: lane {lane!r}; expected one of {list(LANES)} or None."
             f"{did_you_mean(lane, LANES)}"
         )
-    numbers = (jnp.asarray(float(n)) for n in (step_size, damping, momentum))
-    return NaturalGradient(*numbers, halvings, lane, dtype)
+    return NaturalGradient(
+        step_size=jnp.asarray(float(step_size)),
+        damping=jnp.asarray(float(damping)),
+        momentum=jnp.asarray(float(momentum)),
+        halvings=halvings,
+        lane=lane,
+        dtype=dtype,
+    )
