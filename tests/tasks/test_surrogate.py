@@ -240,8 +240,8 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("osculate.tasks._journal.time", clock)
     monkeypatch.setattr("osculate.train._loop.time", clock)
-    timed = clock.chunk(train._loop._chunk)
-    monkeypatch.setattr("osculate.train._loop._chunk", timed)
+    timed = clock.chunk(train._loop.take_chunk)
+    monkeypatch.setattr("osculate.train._loop.take_chunk", timed)
     return clock
 
 

@@ -13,7 +13,16 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from osculate import match, nets
-from osculate.core import FitError, Fixed, Objective, Samples, Status, Term
+from osculate.core import (
+    FitError,
+    FitWarning,
+    Fixed,
+    Objective,
+    Samples,
+    Status,
+    Term,
+    trainable,
+)
 from osculate.train import (
     Minibatch,
     Recipe,
@@ -314,12 +323,35 @@ def test_a_watcher_sees_the_snapshot():
     np.testing.assert_allclose([s.model for s in seen], moved, rtol=1e-13)
 
 
+# --- losses that are not finite -------------------------------------------------------
+
 WILD = Objective({"d": Term(lambda m, x, y: m**2)})
+STEEP = first_order(optax.sgd, 1.0)  # m -> m - 2 m^3: from 2 to 1e308 in 6 steps
+
+
+class Stubborn(eqx.Module):
+    """A method without `shorter`."""
+
+    method: eqx.Module
+
+    def init(self, *args):
+        return self.method.init(*args)
+
+    def step(self, *args):
+        return self.method.step(*args)
+
+    def notes(self, state):
+        return self.method.notes(state)
+
+    def moved(self, *args):
+        return self.method.moved(*args)
 
 
 def test_the_last_finite_iterate_is_kept():
-    steep = first_order(optax.sgd, 1.0)  # m -> m - 2 m^3: from 2 to 1e308 in 6 steps
-    result = fit(WILD, jnp.asarray(2.0), AT(0.0), steep, steps=50, every=1)
+    with pytest.warns(FitWarning, match="after step 5"):
+        result = fit(
+            WILD, jnp.asarray(2.0), AT(0.0), Stubborn(STEEP), steps=50, every=1
+        )
     assert result.status is Status.NOT_FINITE
     assert not np.isfinite(result.history["loss"][-1])
     assert np.isfinite(result.history["loss"][:-1]).all()
@@ -328,22 +360,132 @@ def test_the_last_finite_iterate_is_kept():
         WILD(result.value, AT(0.0))[0], result.history["loss"][-2], rtol=1e-13
     )
     assert result.stats["best_step"] == result.stats["steps"] - 1
+    assert result.stats["retries"] == 0
+
+
+def test_steps_are_shortened_until_the_loss_stays_finite():
+    result = fit(WILD, jnp.asarray(2.0), AT(0.0), STEEP, steps=1000, every=100)
+    assert result.status is Status.DONE
+    assert 1 <= result.stats["retries"] <= 5
+    shortened = first_order(optax.sgd, 0.5 ** result.stats["retries"])
+    same = fit(WILD, jnp.asarray(2.0), AT(0.0), shortened, steps=1000, every=100)
+    assert same.value == result.value
+    np.testing.assert_array_equal(result.history["loss"], same.history["loss"])
+    assert result.diagnosis == ""
+
+
+def test_retries_are_used_up():
+    begun = jnp.asarray(1e60)
+    with pytest.warns(FitWarning, match="5 retries with shorter steps did not help"):
+        result = fit(WILD, begun, AT(0.0), STEEP, steps=50, every=10)
+    assert result.stats["retries"] == 5
+    assert result.value == begun
+
+
+def test_a_resumed_fit_keeps_its_shorter_steps():
+    seen = []
+    options = {"steps": 40, "every": 10}
+    whole = fit(WILD, jnp.asarray(2.0), AT(0.0), STEEP, watch=[seen.append], **options)
+    assert whole.stats["retries"] > 0
+    middle = seen[2]
+    again = fit(
+        WILD,
+        jnp.asarray(2.0),
+        AT(0.0),
+        STEEP,
+        resume=(middle.carry, middle.history),
+        **options,
+    )
+    assert again.value == whole.value
+    np.testing.assert_array_equal(again.history["loss"], whole.history["loss"])
+
+
+@pytest.mark.parametrize(("every", "bad"), [(1, 7), (3, 7), (100, 7)])
+def test_the_step_is_named(every, bad):
+    """From 1 down by 0.15 a step: below 0 after the seventh."""
+    slope = Objective({"a": Term(lambda m, x, y: m, loss=lambda z, y, w: w * z)})
+    both = Objective({**slope.terms, "b": Term(lambda m, x, y: 1e-9 * jnp.log(m))})
+    down = first_order(optax.sgd, 0.15)
+    with pytest.warns(FitWarning) as caught:
+        result = fit(
+            both,
+            jnp.asarray(1.0),
+            AT(0.0) | {"a": AT(0.0)["d"], "b": AT(0.0)["d"]},
+            Stubborn(down),
+            steps=50,
+            every=every,
+        )
+    assert f"after step {bad}: term 'b', row 0" in str(caught[0].message)
+    assert result.diagnosis == str(caught[0].message)
+    kept = (bad - 1) // every * every  # the end of the last chunk before
+    np.testing.assert_allclose(result.value, 1.0 - 0.15 * kept, rtol=1e-6)
+
+
+def test_the_term_and_the_row_of_a_value_are_named():
+    rows = jnp.arange(6.0)[:, None]
+    known = jnp.zeros((6, 1))
+    terms = {"a": Term(lambda m, x, y: m * x), "b": Term(lambda m, x, y: m + x)}
+    samples = {
+        "a": Samples(rows, known),
+        "b": Samples(rows, known.at[4].set(jnp.nan)),
+    }
+    message = (
+        r"`fit`: the loss became infinite or NaN before the first step: term 'b', row "
+        r"4 \(x = \[4\]\): the loss is not finite"
+    )
+    objective = Objective(terms)
+    with pytest.warns(FitWarning, match=message):
+        fit(objective, jnp.asarray(1.0), samples, DESCENT, steps=5)
+    with pytest.raises(FitError, match=message):
+        fit(objective, jnp.asarray(1.0), samples, DESCENT, steps=5, throw=True)
+
+
+def test_the_row_of_a_derivative_is_named():
+    """The root of 0 has a value but no derivative."""
+    rows = jnp.asarray([[1.0], [2.0], [0.0], [3.0]])
+    roots = Objective({"r": Term(lambda m, x, y: {"root": jnp.sqrt(m["a"] * x)})})
+    model = {"a": jnp.asarray(1.0), "f": jnp.tanh}
+    samples = {"r": Samples(rows, {"root": jnp.ones((4, 1))})}
+    with pytest.warns(
+        FitWarning, match=r"after step 1: term 'r\.root', row 2"
+    ) as found:
+        result = fit(roots, model, samples, DESCENT, steps=5, every=2)
+    assert "its derivative by the parameters is not finite" in str(found[0].message)
+    assert result.value["a"] == 1.0
 
 
 def test_a_start_that_is_not_finite():
-    result = fit(TO_TWO, jnp.asarray(jnp.nan), AT(2.0), DESCENT, steps=50)
+    with pytest.warns(FitWarning, match="before the first step"):
+        result = fit(TO_TWO, jnp.asarray(jnp.nan), AT(2.0), DESCENT, steps=50)
     assert result.status is Status.NOT_FINITE
     assert result.stats["steps"] == 0
-
-
-def test_throw():
-    message = (
-        r"`fit`: the loss became infinite or NaN; the best finite iterate was kept"
-    )
-    with pytest.raises(FitError, match=message):
-        fit(TO_TWO, jnp.asarray(jnp.nan), AT(2.0), DESCENT, steps=50, throw=True)
     good = fit(TO_TWO, jnp.asarray(0.0), AT(2.0), DESCENT, steps=5, throw=True)
     assert good.status is Status.DONE
+
+
+def test_watching_over_a_fit_costs_nothing():
+    """Compared with a step written by hand: the factor of the steps is all."""
+    optimizer, by_hand = first_order(optax.adam, 1e-3), optax.adam(1e-3)
+    net = NET["net"]
+    rows = {"d": Samples(jnp.ones((256, 2)), jnp.ones((256, 1)))}
+    objective = Objective({"d": Term(lambda m, x, y: m(x))})
+    theta, build = trainable(net)
+
+    def plain(theta, state):
+        loss = lambda t: objective(build(t), rows)[0]
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = by_hand.update(jax.grad(loss)(theta), state)
+            return optax.apply_updates(theta, updates), state
+
+    def ours(theta, state):
+        model, state = optimizer.step(objective, build(theta), rows, state)
+        return trainable(model)[0], state
+
+    cost = lambda f, state: jax.jit(f).lower(theta, state).compile().cost_analysis()
+    expected = cost(plain, by_hand.init(theta))
+    found = cost(ours, optimizer.init(objective, net, rows))
+    for what in ("flops", "bytes accessed"):
+        assert found[what] <= 1.02 * expected[what]
 
 
 # --- resumption -----------------------------------------------------------------------

@@ -124,14 +124,14 @@ def test_an_overrun_is_at_most_a_step(limit, compilation, pace):
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("osculate.train._loop.time", clock)
-        whole = _loop._chunk
+        whole = _loop.take_chunk
 
         def chunk(*args):
             count = int(args[-1])
             clock.now += pace * count if count else compilation
             return whole(*args)
 
-        patch.setattr("osculate.train._loop._chunk", chunk)
+        patch.setattr("osculate.train._loop.take_chunk", chunk)
         done = loop(ADD, measure, begin(), seconds=limit, every=50)
     assert done.status is Status.OUT_OF_TIME
     assert clock.now <= max(limit, compilation) + 1.001 * pace

@@ -7,6 +7,11 @@ from ._gaussian import Gaussian as Gaussian
 from ._objective import Objective as Objective
 from ._protocols import Optimizer as Optimizer, Sampler as Sampler
 from ._relaxed import relaxed as relaxed
-from ._result import FitError as FitError, Result as Result, Status as Status
+from ._result import (
+    FitError as FitError,
+    FitWarning as FitWarning,
+    Result as Result,
+    Status as Status,
+)
 from ._samples import Samples as Samples
 from ._term import Term as Term

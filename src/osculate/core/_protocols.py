@@ -15,7 +15,9 @@ AllSamples = Mapping[str, Samples]
 class Optimizer(Protocol):
     """Moves the trained arrays of a model towards a smaller objective.
 
-    All its methods are traced; the state is any pytree of arrays.
+    All its methods are traced; the state is any pytree of arrays. An optimizer whose
+    steps may be too long for the loss to stay finite also has `shorter(state) ->
+    state`, after which its steps are shorter; a fit then goes back and asks for them.
     """
 
     def init(

@@ -18,14 +18,15 @@ class Status(enum.Enum):
     CONVERGED = "converged: at this precision no step lowers the loss any further"
     STOPPED = "stopped early: the validation loss no longer fell"
     OUT_OF_TIME = "the time budget was used up"
-    NOT_FINITE = (
-        "the loss became infinite or NaN; the best finite iterate was kept. "
-        "Check the data for outliers, or take smaller steps"
-    )
+    NOT_FINITE = "the loss became infinite or NaN; the best finite iterate was kept"
 
 
 class FitError(RuntimeError):
     """A fit that failed where `throw=True` asked for an exception."""
+
+
+class FitWarning(UserWarning):
+    """A fit that failed; the message tells the step, the term and the row."""
 
 
 class Result(eqx.Module):
@@ -37,8 +38,10 @@ class Result(eqx.Module):
         samples: Samples by label, as they were at the end.
         history: NumPy arrays of equal length by name: `"step"`, `"loss"`, one per part
             of the objective, `"validation"` where there was any.
-        stats: Numbers about the whole fit: `"steps"`, `"best_step"`, `"seconds"`.
+        stats: Numbers about the whole fit: `"steps"`, `"best_step"`, `"seconds"`, and
+            `"retries"`, how often steps were taken anew and shorter.
         status: How it ended.
+        diagnosis: Where the loss was not finite: step, term and row; else empty.
     """
 
     value: PyTree[Any]
@@ -47,3 +50,4 @@ class Result(eqx.Module):
     history: dict[str, np.ndarray]
     stats: dict[str, Any]
     status: Status
+    diagnosis: str = ""

@@ -166,7 +166,11 @@ class Journal:
         except KeyboardInterrupt:
             self._keep_latest()
             raise
-        facts = {**result.stats, "status": result.status.name}
+        facts = {
+            "stats": result.stats,
+            "status": result.status.name,
+            "diagnosis": result.diagnosis,
+        }
         self._state.done[name] = Leg(store.leaves(result.value), result.history, facts)
         self._state.running, self._state.now = "", None
         self._store()
@@ -174,14 +178,14 @@ class Journal:
 
     def _recall(self, name, objective, model, samples) -> Result:
         leg = self._state.done[name]
-        stats = {k: v for k, v in leg.facts.items() if k != "status"}
         return Result(
             store.with_leaves(model, leg.arrays, name),
             objective,
             dict(samples),
             leg.history,
-            stats,
+            leg.facts["stats"],
             Status[leg.facts["status"]],
+            leg.facts["diagnosis"],
         )
 
     def _look(self, progress: train.Progress) -> None:

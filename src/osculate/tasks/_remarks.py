@@ -70,7 +70,7 @@ def _endings(arms: Arms, settings: Settings) -> list[str]:
     found = []
     for fit in (arms.main.search, arms.main.final):
         if fit.status is Status.NOT_FINITE:
-            found.append(f"A fit ended early: {fit.status.value}.")
+            found.append(f"A fit ended early. {fit.diagnosis}")
     steps = sum(arms.main.taken)
     if arms.main.search.status is Status.OUT_OF_TIME and steps < FEW_STEPS:
         found.append(

@@ -1,13 +1,13 @@
 """Any Optax method as an Optimizer, as a recipe so that fits share compilations."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Objective, relaxed, trainable
 
@@ -61,6 +61,18 @@ def _built(value: Any) -> Any:
     return value.build() if isinstance(value, Recipe) else value
 
 
+class FirstOrderState(NamedTuple):
+    """What one step leaves to the next.
+
+    Attributes:
+        inner: The state of the Optax method.
+        scale: Factor of its steps; 1 unless a fit has asked for shorter ones.
+    """
+
+    inner: PyTree[Any]
+    scale: Float[Array, ""]
+
+
 class FirstOrder(eqx.Module):
     """An Optax gradient transformation as an Optimizer.
 
@@ -72,29 +84,43 @@ class FirstOrder(eqx.Module):
 
     def init(
         self, objective: Objective, model: PyTree[Any], samples: Any
-    ) -> PyTree[Any]:
-        """Returns the Optax state for the trained arrays of the model."""
+    ) -> FirstOrderState:
+        """Returns the state before the first step."""
         theta, _ = trainable(model)
-        return self.recipe.build().init(theta)
+        dtype = jnp.result_type(*jax.tree.leaves(theta))
+        return FirstOrderState(self.recipe.build().init(theta), jnp.ones((), dtype))
 
     def step(
-        self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]
-    ) -> tuple[PyTree[Any], PyTree[Any]]:
+        self,
+        objective: Objective,
+        model: PyTree[Any],
+        samples: Any,
+        state: FirstOrderState,
+    ) -> tuple[PyTree[Any], FirstOrderState]:
         """Takes one step along the transformed gradient."""
         theta, build = trainable(model)
         gradient = jax.grad(lambda theta: objective(build(theta), samples)[0])(theta)
         with relaxed():
-            updates, state = self.recipe.build().update(gradient, state, theta)
+            updates, inner = self.recipe.build().update(gradient, state.inner, theta)
+            updates = jax.tree.map(lambda u: state.scale.astype(u.dtype) * u, updates)
             theta = optax.apply_updates(theta, updates)
-        return build(theta), state
+        return build(theta), FirstOrderState(inner, state.scale)
 
-    def notes(self, state: PyTree[Any]) -> dict[str, Any]:
+    def shorter(self, state: FirstOrderState) -> FirstOrderState:
+        """Halves this step and all that follow."""
+        return state._replace(scale=state.scale / 2)
+
+    def notes(self, state: FirstOrderState) -> dict[str, Any]:
         """Returns nothing: there is nothing to tell."""
         return {}
 
     def moved(
-        self, objective: Objective, model: PyTree[Any], samples: Any, state: PyTree[Any]
-    ) -> PyTree[Any]:
+        self,
+        objective: Objective,
+        model: PyTree[Any],
+        samples: Any,
+        state: FirstOrderState,
+    ) -> FirstOrderState:
         """Returns the state unchanged: it holds nothing of the old points' values."""
         return state
 

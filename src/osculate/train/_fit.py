@@ -1,6 +1,8 @@
 """Fit an Objective with any Optimizer."""
 
+import dataclasses
 import functools
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from osculate.core import (
     FitError,
+    FitWarning,
     Objective,
     Optimizer,
     Result,
@@ -21,9 +24,11 @@ from osculate.core import (
     Status,
 )
 
-from ._loop import Progress, loop
+from ._diagnosis import diagnose
+from ._loop import Progress, loop, take_chunk
 
 CONVERGED = "converged"  # the one note that is no column of the history
+RETRIES = 5  # in a row, each with half the step of the one before
 
 
 class Snapshot(eqx.Module):
@@ -186,6 +191,11 @@ def fit(
     its history ends with the same bits as one that was never interrupted (same
     machine, threads and versions; budgets in steps).
 
+    Where the loss becomes infinite or NaN, the fit goes back to the beginning of the
+    chunk and halves the steps, up to five times in a row (`Optimizer.shorter`; methods
+    with a line search or damping of their own have no need of it). If that does not
+    help, it ends, keeps the best finite iterate and tells step, term and row.
+
     Args:
         objective: What is wanted.
         model: The starting point, any pytree.
@@ -225,6 +235,7 @@ def fit(
             "chosen on them. Pass rows that count, or validation=None."
         )
     samples = dict(samples)
+    retry = _Retry(getattr(optimizer, "shorter", None))
     snapshot, history = resume or (
         start(objective, model, samples, optimizer, sampler=sampler),
         {},
@@ -234,35 +245,56 @@ def fit(
         stop.append(functools.partial(_reached, target))
     if patience is not None:
         stop.append(functools.partial(_stale, patience))
+    step = _Step(objective, samples, optimizer, sampler, key, sample_every)
+    held_out = None if validation is None else dict(validation)
+    measure = _Measure(objective, samples, optimizer, held_out)
+    # New samples give an optimizer that has converged something to do again.
+    ended = _Ended(optimizer) if sampler is None else None
     done = loop(
-        _Step(objective, samples, optimizer, sampler, key, sample_every),
-        _Measure(
-            objective,
-            samples,
-            optimizer,
-            None if validation is None else dict(validation),
-        ),
+        step,
+        measure,
         snapshot,
         steps=steps,
         seconds=seconds,
         every=every,
         begin=int(history["step"][-1]) if history else 0,
         history=history,
-        # New samples give an optimizer that has converged something to do again.
-        ended=_Ended(optimizer) if sampler is None else None,
+        ended=ended,
+        retry=retry,
         stop=stop,
         watch=watch,
     )
-    if throw and done.status is Status.NOT_FINITE:
-        raise FitError(f"`fit`: {done.status.value}.")
     last: Snapshot = done.carry
+    diagnosis = ""
+    if done.status is Status.NOT_FINITE:
+        replay = functools.partial(take_chunk, step, measure, ended)
+        diagnosis = diagnose(objective, samples, replay, done.chunk, retry.taken)
+        if throw:
+            raise FitError(diagnosis)
+        warnings.warn(diagnosis, FitWarning, stacklevel=2)
     stats = {
         "steps": done.steps,
         "best_step": int(last.best_step),
         "seconds": done.seconds,
+        "retries": retry.taken,
     }
     end = samples if last.samples is None else last.samples
-    return Result(last.best, objective, end, done.history, stats, done.status)
+    return Result(
+        last.best, objective, end, done.history, stats, done.status, diagnosis
+    )
+
+
+class _Retry:
+    """Goes back to the beginning of a chunk, with shorter steps where there are any."""
+
+    def __init__(self, shorter: Callable[[PyTree[Any]], PyTree[Any]] | None):
+        self._shorter, self.taken = shorter, 0
+
+    def __call__(self, begin: Snapshot, times: int) -> Snapshot | None:
+        if self._shorter is None or times == RETRIES:
+            return None
+        self.taken += 1
+        return dataclasses.replace(begin, state=self._shorter(begin.state))
 
 
 def _counts(objective: Objective, samples: Mapping[str, Samples]) -> bool:

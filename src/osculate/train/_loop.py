@@ -1,5 +1,7 @@
 """The one loop: compiled chunks of steps, history, budgets; it knows no objective."""
 
+import functools
+import itertools
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,13 +37,48 @@ class Progress(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a loop leaves."""
+    """What a loop leaves.
+
+    Attributes:
+        carry: After the last step.
+        history: All lines by name.
+        status: Why it ended.
+        steps: Steps taken, those before a resumption included.
+        seconds: Of this call.
+        chunk: The last chunk: from what and where it began.
+    """
 
     carry: PyTree[Any]
     history: dict[str, np.ndarray]
     status: Status
     steps: int
     seconds: float
+    chunk: "Chunk"
+
+
+class Chunk(NamedTuple):
+    """Steps taken in one compiled call.
+
+    Attributes:
+        begin: The carry before them.
+        begin_step: The steps before them.
+        carry: The carry after them.
+        step: The steps after them.
+        numbers: What is measured there.
+        over: Whether the loop has ended there.
+    """
+
+    begin: PyTree[Any]
+    begin_step: int
+    carry: PyTree[Any]
+    step: int
+    numbers: dict[str, float]
+    over: bool
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the loss after it is."""
+        return bool(np.isfinite(self.numbers["loss"]))
 
 
 def loop(
@@ -55,6 +92,7 @@ def loop(
     begin: int = 0,
     history: dict[str, np.ndarray] | None = None,
     ended: Callable[[PyTree[Any]], Bool[Array, ""]] | None = None,
+    retry: Callable[[PyTree[Any], int], PyTree[Any] | None] | None = None,
     stop: Sequence[Callable[[Progress], Status | None]] = (),
     watch: Sequence[Callable[[Progress], Any]] = (),
 ) -> Done:
@@ -77,6 +115,9 @@ def loop(
         history: The lines written before `begin`.
         ended: `carry -> bool`, traced, asked before every step: whether further steps
             would change nothing. The loop then ends as converged.
+        retry: Asked where a chunk ends with a loss that is not finite, with the carry
+            at its beginning and how often the chunk was begun again before; returns a
+            carry to begin it with once more, or None to let the loop end.
         stop: Criteria: each may name the status with which the loop ends here. They
             depend on the progress alone, `seconds` apart; a resumed loop asks them
             first, so that it ends where the whole one did.
@@ -94,16 +135,17 @@ def loop(
         raise ValueError(
             f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0."
         )
+    take = functools.partial(_take, step, measure, ended, retry)
     clock = _Clock(seconds)
-    k = begin
     lines = {name: column.tolist() for name, column in (history or {}).items()}
-    status = None
+    chunk, status = Chunk(carry, begin, carry, begin, {}, over=False), None
     if lines:
         record = {name: column[-1] for name, column in lines.items()}
-        now = Progress(k, steps, carry, record, _columns(lines), 0.0)
+        now = Progress(begin, steps, carry, record, _columns(lines), 0.0)
         over = ended is not None and bool(ended(carry))
-        status = _first_status(now, stop) or (Status.CONVERGED if over else None)
+        status = _status(now, stop, over=over)
     while status is None:
+        k = chunk.step
         if lines and steps is not None and k >= steps:
             status = Status.DONE
         elif k > begin and clock.is_over():
@@ -111,18 +153,22 @@ def loop(
         else:
             # The first line, at step 0, is measured before any step.
             count = min(every, clock.steps_left()) if lines else 0
-            count = count if steps is None else min(count, steps - k)
-            carry, numbers, done, over = _chunk(step, measure, ended, carry, k, count)
-            count, k = done - k, done
-            record = {"step": k, **{name: float(v) for name, v in numbers.items()}}
-            clock.tick(count)
+            chunk = take(
+                chunk.carry, k, count if steps is None else min(count, steps - k)
+            )
+            clock.tick(chunk.step - k)
+            record = {"step": chunk.step, **chunk.numbers}
             for name, value in record.items():
                 lines.setdefault(name, []).append(value)
-            now = Progress(k, steps, carry, record, _columns(lines), clock.elapsed())
+            now = Progress(
+                chunk.step, steps, chunk.carry, record, _columns(lines), clock.elapsed()
+            )
             for look in watch:
                 look(now)
-            status = _first_status(now, stop) or (Status.CONVERGED if over else None)
-    return Done(carry, _columns(lines), status, k, clock.elapsed())
+            status = _status(now, stop, over=chunk.over)
+    return Done(
+        chunk.carry, _columns(lines), status, chunk.step, clock.elapsed(), chunk
+    )
 
 
 class _Clock:
@@ -153,14 +199,15 @@ class _Clock:
         return max(1, int(left / self._pace)) if self._pace else 1
 
 
-def _first_status(
-    now: Progress, stop: Sequence[Callable[[Progress], Status | None]]
+def _status(
+    now: Progress, stop: Sequence[Callable[[Progress], Status | None]], *, over: bool
 ) -> Status | None:
     """Returns the first answer that ends the loop; a loss must be finite."""
     if not np.isfinite(now.record["loss"]):
         return Status.NOT_FINITE
     answers = (ask(now) for ask in stop)
-    return next((a for a in answers if a is not None), None)
+    converged = Status.CONVERGED if over else None
+    return next((a for a in answers if a is not None), converged)
 
 
 def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
@@ -170,16 +217,30 @@ def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
     }
 
 
-def _chunk(step, measure, ended, carry, start: int, count: int):
-    """Takes up to `count` steps in one compiled call; counts are data, not compiled in.
+def _take(step, measure, ended, retry, carry, start: int, count: int) -> Chunk:
+    """Takes up to `count` steps; again from what `retry` returns until they are sound.
 
-    Returns the carry, its numbers, the steps taken in all and whether it has ended.
+    Counts are data, not compiled in.
     """
-    carry = jax.tree.map(_strong, carry)
+    for times in itertools.count():
+        chunk = take_chunk(step, measure, ended, carry, start, count)
+        again = None
+        if retry is not None and count and not chunk.is_finite:
+            again = retry(chunk.begin, times)
+        if again is None:
+            return chunk
+        carry = again
+    raise AssertionError
+
+
+def take_chunk(step, measure, ended, carry, start: int, count: int) -> Chunk:
+    """Takes up to `count` steps in one compiled call and measures."""
+    begin = jax.tree.map(_strong, carry)
     carry, numbers, k, over = _compiled_chunk(
-        step, measure, ended, carry, np.int32(start), np.int32(count)
+        step, measure, ended, begin, np.int32(start), np.int32(count)
     )
-    return carry, numbers, int(k), bool(over)
+    found = {name: float(value) for name, value in numbers.items()}
+    return Chunk(begin, start, carry, int(k), found, bool(over))
 
 
 def _strong(leaf: Any) -> Any:
