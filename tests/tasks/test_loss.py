@@ -10,7 +10,7 @@ from osculate.tasks import _build
 from osculate.tasks._settings import LOSSES, loss_of
 from smooth import truth
 
-ROWS, SHARE = 160, 0.1
+ROWS, SHARE = 400, 0.1
 FIT = {"width": 8, "depth": 2, "budget": "600steps"}
 
 

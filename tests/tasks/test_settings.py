@@ -27,7 +27,7 @@ def test_budgets(text, steps, seconds):
     ["", "60", "0s", "0steps", "-5s", "1.2.3s", "1h", "error=1e-3", "1e400s", "infs"],
 )
 def test_what_is_no_budget(text):
-    with pytest.raises(InputError, match="Write for instance 5000steps or 60s"):
+    with pytest.raises(InputError, match="Write for instance 2000steps or 60s"):
         parse_budget(text)
 
 
