@@ -219,8 +219,8 @@ def fit(
 
     Raises:
         ValueError: If a sampler has no key, patience has no validation, the validation
-            samples weigh nothing, a term is called like a column of the history, or
-            nothing limits the fit.
+            samples weigh nothing, a term is called like a column of the history,
+            nothing limits the fit, or the snapshot is one of another fit.
         FitError: If `throw` and the loss became infinite or NaN.
     """
     if sampler is not None and key is None:
@@ -236,10 +236,10 @@ def fit(
         )
     samples = dict(samples)
     retry = _Retry(getattr(optimizer, "shorter", None))
-    snapshot, history = resume or (
-        start(objective, model, samples, optimizer, sampler=sampler),
-        {},
-    )
+    snapshot, history = start(objective, model, samples, optimizer, sampler=sampler), {}
+    if resume is not None:
+        _refuse_other(resume[0], snapshot)
+        snapshot, history = resume
     stop = []
     if target is not None:
         stop.append(functools.partial(_reached, target))
@@ -295,6 +295,29 @@ class _Retry:
             return None
         self.taken += 1
         return dataclasses.replace(begin, state=self._shorter(begin.state))
+
+
+def _refuse_other(found: Snapshot, expected: Snapshot) -> None:
+    """Checks that a snapshot is one of this model and this method."""
+    told = "`fit`: the snapshot to resume from is not one of this fit: "
+    help_ = "Pass the model, the samples and the method that it was made with."
+    if jax.tree.structure(found) != jax.tree.structure(expected):
+        raise ValueError(
+            f"{told}its state is {type(found.state).__name__}, that of the method "
+            f"{type(expected.state).__name__}; or the models differ.\n{help_}"
+        )
+    pairs = zip(
+        jax.tree_util.tree_leaves_with_path(found),
+        jax.tree.leaves(expected),
+        strict=True,
+    )
+    for (path, one), other in pairs:
+        if np.shape(one) != np.shape(other):
+            name = jax.tree_util.keystr(path).lstrip(".")
+            raise ValueError(
+                f"{told}{name} has shape {np.shape(one)}; expected {np.shape(other)}."
+                f"\n{help_}"
+            )
 
 
 def _counts(objective: Objective, samples: Mapping[str, Samples]) -> bool:
