@@ -297,8 +297,8 @@ def test_four_rows_are_fitted_and_not_judged(points):
 
 
 def test_many_rows_take_minibatches_first(monkeypatch, table):
-    monkeypatch.setattr("osculate.tasks._arm.FULL_BATCH", 32)
-    monkeypatch.setattr("osculate.tasks._arm.BATCH", 16)
+    monkeypatch.setattr("osculate.tasks._auto.FULL_BATCH", 32)
+    monkeypatch.setattr("osculate.tasks._auto.BATCH", 16)
     found = tasks.surrogate(table, **QUICK)
     assert found.metrics["f"]["rrmse"] < 0.1
 

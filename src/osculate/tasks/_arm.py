@@ -12,13 +12,11 @@ from jaxtyping import PRNGKeyArray, PyTree
 from osculate import train
 from osculate.core import Objective, Result, Samples
 
+from ._auto import auto
 from ._build import LABEL, Split
 from ._journal import Journal
-from ._optimizer import descent
 from ._plan import ADAM_UNTIL, SEARCH_UNTIL, Plan
 
-FULL_BATCH = 8192  # more rows than this: Adam looks at minibatches
-BATCH = 1024
 ROWS_PER_CHUNK = 200_000  # rows times steps between two looks at a fit
 
 
@@ -109,8 +107,9 @@ def _descend(
     """Finds the valley with Adam, on minibatches where rows are many; goes down."""
     batches = {}
     start = rows
-    if rows[LABEL].x.shape[0] > FULL_BATCH:
-        sampler = train.Minibatch(rows, BATCH)
+    choice = auto(model, rows[LABEL].x.shape[0])
+    if choice.batch is not None:
+        sampler = train.Minibatch(rows, choice.batch)
         batches, start = {"sampler": sampler, "key": key}, sampler.first()
     schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, plan.warm_up)
     every = int(np.clip(ROWS_PER_CHUNK // rows[LABEL].x.shape[0], 10, 100))
@@ -125,13 +124,12 @@ def _descend(
         every=min(every, 50),
         **batches,
     )
-    _, optimizer = descent(model)
     second = journal.run(
         f"{name}/descent",
         objective,
         first.value,
         rows,
-        optimizer,
+        choice.optimizer,
         steps=limits.steps[1],
         seconds=plan.left(limits.until[1], journal.seconds),
         every=every,

@@ -10,8 +10,8 @@ from osculate import report
 from osculate.data import Table
 
 from ._arms import Arms
+from ._auto import auto
 from ._evaluate import evaluation, slices, verdict
-from ._optimizer import descent
 from ._recipe import versions
 from ._remarks import remarks
 from ._settings import Settings
@@ -49,11 +49,13 @@ def describe(
     values_only = None if other is None else report.metrics(shown.truth, other)
     adam = arms.main.wanted[0]
     final = arms.main.final
-    method, _ = descent(final.value)
+    choice = auto(final.value, len(table))
+    steps = f"adam {adam} steps, {choice.name} {final.stats['steps'] - adam} steps"
     stats = {
         **final.stats,
         "seconds": seconds,
-        "optimizer": f"adam {adam} steps, {method} {final.stats['steps'] - adam} steps",
+        "optimizer": steps,
+        "why": choice.why,
         "parameters": arms.parameters,
     }
     final = dataclasses.replace(final, stats=stats)
@@ -140,6 +142,7 @@ def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, st
         "Configuration": {
             "network": f"{arms.network}, {arms.parameters} parameters",
             "optimizer": stats["optimizer"],
+            "chosen for": stats["why"],
             "budget": settings.budget,
             "loss": settings.loss,
             "held out": f"{int(arms.held_out.sum())} of {len(table)} rows",
