@@ -25,6 +25,10 @@ EVERY = {
     "ssbfgs": curve.ssbfgs(),
     "levenberg_marquardt": curve.levenberg_marquardt(),
     "levenberg_marquardt free": curve.levenberg_marquardt(lane="free"),
+    "newton_cg": curve.newton_cg(),
+    "nonlinear_conjugate_gradients": curve.nonlinear_conjugate_gradients(),
+    "kfac_descent": curve.kfac_descent(),
+    "random_search": curve.random_search(jr.key(1)),
     "natural_gradient": curve.natural_gradient(damping=1e-2),
     "natural_gradient momentum": curve.natural_gradient(0.1, 1e-2, momentum=0.9),
 }

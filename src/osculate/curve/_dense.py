@@ -13,13 +13,22 @@ from jaxtyping import Array, PyTree
 CHUNK_ENTRIES = 2**20
 
 
-def refuse_large(owner: str, shape: tuple[int, ...], dtype: Any) -> None:
+PRODUCTS = (
+    "Use products with an operator (`hessian`, `gauss_newton`, `jacobian`), or "
+    "`restrict` it to a layer."
+)
+
+
+def refuse_large(
+    owner: str, shape: tuple[int, ...], dtype: Any, instead: str = PRODUCTS
+) -> None:
     """Refuses a matrix that is larger than the memory.
 
     Args:
         owner: Who asks.
         shape: Of the matrix.
         dtype: Of its entries.
+        instead: What to do then.
 
     Raises:
         ValueError: If it cannot fit.
@@ -30,14 +39,13 @@ def refuse_large(owner: str, shape: tuple[int, ...], dtype: Any) -> None:
         raise ValueError(
             f"`{owner}`: a dense matrix of shape {shape} in {np.dtype(dtype).name} "
             f"needs {needed / 2**30:.4g} GiB; there are {present / 2**30:.4g} GiB of "
-            "memory. Use products with an operator (`hessian`, `gauss_newton`, "
-            "`jacobian`), or `restrict` it to a layer."
+            f"memory. {instead}"
         )
 
 
 def memory() -> int:
     """Returns the memory of the device that JAX computes on, in bytes."""
-    known = jax.devices()[0].memory_stats() or {}
+    known = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in known:
         return known["bytes_limit"]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from osculate.core import Objective, Samples, trainable
 
 from ._loop import Chunk
+from ._place import gathered
 
 ROWS_AT_ONCE = 64  # whose derivatives by all parameters are held at once
 
@@ -115,7 +116,7 @@ def find_place(
     """
     for derivative in (False, True):
         for label, name, rows in _sizes(objective, model, samples, derivative):
-            bad = ~np.isfinite(np.asarray(rows))
+            bad = ~np.isfinite(gathered(rows))
             if bad.any():
                 row = int(bad.argmax())
                 x = jax.tree.map(lambda a, row=row: a[row], samples[label].x)

@@ -26,6 +26,7 @@ from osculate.core import (
 
 from ._diagnosis import diagnose
 from ._loop import Progress, loop, take_chunk
+from ._place import alike, beside
 
 CONVERGED = "converged"  # the one note that is no column of the history
 RETRIES = 5  # in a row, each with half the step of the one before
@@ -154,6 +155,7 @@ def start(
     Returns:
         The snapshot.
     """
+    model = beside(model, samples)
     state = _init(optimizer, objective, model, samples)
     kept = None if sampler is None else dict(samples)
     nothing, zero = jnp.asarray(jnp.nan), jnp.asarray(0, jnp.int32)
@@ -245,6 +247,7 @@ def fit(
         stop.append(functools.partial(_reached, target))
     if patience is not None:
         stop.append(functools.partial(_stale, patience))
+    snapshot = _placed(snapshot, samples)
     step = _Step(objective, samples, optimizer, sampler, key, sample_every)
     held_out = None if validation is None else dict(validation)
     measure = _Measure(objective, samples, optimizer, held_out)
@@ -323,8 +326,15 @@ def _refuse_other(found: Snapshot, expected: Snapshot) -> None:
 def _counts(objective: Objective, samples: Mapping[str, Samples]) -> bool:
     """Whether any row or entry of the samples of these terms has a weight."""
     wanted = [samples[label].weight for label in objective.terms if label in samples]
-    weights = [np.asarray(w) for w in jax.tree.leaves(wanted)]
-    return not weights or any(w.any() for w in weights)
+    weights = jax.tree.leaves(wanted)
+    return not weights or any(bool((w != 0).any()) for w in weights)
+
+
+def _placed(now: Snapshot, samples: Mapping[str, Samples]) -> Snapshot:
+    """Puts a snapshot, new or loaded, where samples that are spread want it."""
+    rest = beside(dataclasses.replace(now, samples=None), samples)
+    kept = None if now.samples is None else alike(now.samples, samples)
+    return dataclasses.replace(rest, samples=kept)
 
 
 def _reached(target: float, now: Progress) -> Status | None:

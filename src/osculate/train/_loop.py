@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +13,11 @@ import numpy as np
 from jaxtyping import Array, Bool, PyTree
 
 from osculate.core import Status
+
+from ._agreement import Agreement
+from ._place import held, places
+
+MOST_STEPS = 2**31 - 1  # they are counted in 32 bits
 
 
 class Progress(NamedTuple):
@@ -136,14 +140,15 @@ def loop(
             f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0."
         )
     take = functools.partial(_take, step, measure, ended, retry)
-    clock = _Clock(seconds)
+    agreed = Agreement(carry)
+    clock = _Clock(seconds, agreed)
     lines = {name: column.tolist() for name, column in (history or {}).items()}
     chunk, status = Chunk(carry, begin, carry, begin, {}, over=False), None
     if lines:
         record = {name: column[-1] for name, column in lines.items()}
         now = Progress(begin, steps, carry, record, _columns(lines), 0.0)
         over = ended is not None and bool(ended(carry))
-        status = _status(now, stop, over=over)
+        status = agreed.status(_status(now, stop, over=over))
     while status is None:
         k = chunk.step
         if lines and steps is not None and k >= steps:
@@ -165,7 +170,7 @@ def loop(
             )
             for look in watch:
                 look(now)
-            status = _status(now, stop, over=chunk.over)
+            status = agreed.status(_status(now, stop, over=chunk.over))
     return Done(
         chunk.carry, _columns(lines), status, chunk.step, clock.elapsed(), chunk
     )
@@ -174,8 +179,8 @@ def loop(
 class _Clock:
     """Time since now, and how many steps fit into what is left of it."""
 
-    def __init__(self, limit: float | int | None):
-        self._limit = limit
+    def __init__(self, limit: float | int | None, agreed: Agreement):
+        self._limit, self._agreed = limit, agreed
         self._began = self._ticked = time.perf_counter()
         self._pace = 0.0
 
@@ -183,7 +188,9 @@ class _Clock:
         return time.perf_counter() - self._began
 
     def is_over(self) -> bool:
-        return self._limit is not None and self.elapsed() >= self._limit
+        if self._limit is None:
+            return False
+        return bool(self._agreed.number(self.elapsed() >= self._limit))
 
     def tick(self, steps: int) -> None:
         """Notes that these steps ended now."""
@@ -194,9 +201,10 @@ class _Clock:
     def steps_left(self) -> int:
         """Returns at least 1, and only 1 while the pace is not known."""
         if self._limit is None:
-            return sys.maxsize
+            return MOST_STEPS
         left = self._limit - self.elapsed()
-        return max(1, int(left / self._pace)) if self._pace else 1
+        fit = int(min(left / self._pace, MOST_STEPS)) if self._pace else 1
+        return self._agreed.number(max(1, fit))
 
 
 def _status(
@@ -237,7 +245,7 @@ def take_chunk(step, measure, ended, carry, start: int, count: int) -> Chunk:
     """Takes up to `count` steps in one compiled call and measures."""
     begin = jax.tree.map(_strong, carry)
     carry, numbers, k, over = _compiled_chunk(
-        step, measure, ended, begin, np.int32(start), np.int32(count)
+        step, measure, ended, begin, np.int32(start), np.int32(count), places(begin)
     )
     found = {name: float(value) for name, value in numbers.items()}
     return Chunk(begin, start, carry, int(k), found, bool(over))
@@ -249,15 +257,20 @@ def _strong(leaf: Any) -> Any:
 
 
 @eqx.filter_jit
-def _compiled_chunk(step, measure, ended, carry, start, count):
+def _compiled_chunk(step, measure, ended, carry, start, count, where):
     end = start + count
     # Only arrays travel through the compiled loop.
     dynamic, static = eqx.partition(carry, eqx.is_array)
     whole = lambda d: eqx.combine(d, static)
+    stay = lambda tree: held(tree, where)
     over = lambda d: jnp.asarray(False) if ended is None else ended(whole(d))
     k, dynamic = jax.lax.while_loop(
         lambda now: (now[0] < end) & ~over(now[1]),
-        lambda now: (now[0] + 1, eqx.filter(step(whole(now[1]), now[0]), eqx.is_array)),
+        lambda now: (
+            now[0] + 1,
+            eqx.filter(stay(step(whole(now[1]), now[0])), eqx.is_array),
+        ),
         (jnp.asarray(start), dynamic),
     )
-    return *measure(whole(dynamic), k), k, over(dynamic)
+    carry, numbers = measure(whole(dynamic), k)
+    return stay(carry), numbers, k, over(dynamic)

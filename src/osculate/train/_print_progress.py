@@ -57,9 +57,7 @@ class ProgressLine:
         return text
 
 
-def print_progress(
-    file: Any = None, *, every: float | None = None
-) -> ProgressLine:
+def print_progress(file: Any = None, *, every: float | None = None) -> ProgressLine:
     """Returns an observer of fits that writes how far they are.
 
     Args:

@@ -13,6 +13,8 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
 
 from osculate.core import Objective, Samples
 
+from ._place import alike, gathered, num_blocks
+
 
 def padded_size(n: int) -> int:
     """Returns the next of 8, 10, 12, 14, 16, 20, ...: at most a quarter more than n."""
@@ -85,6 +87,12 @@ class Minibatch(eqx.Module):
         if size < 1:
             raise ValueError(f"`Minibatch`: size is {size}; expected 1 or more.")
         self.source, self.size = dict(source), size
+        for label, rows in self.source.items():
+            if size % (blocks := num_blocks(rows)):
+                raise ValueError(
+                    f"`Minibatch`: size is {size}, and the rows of {label!r} are "
+                    f"spread over {blocks} devices. Pass a multiple of {blocks}."
+                )
         counts = {label: _counts(rows) for label, rows in self.source.items()}
         for label, mask in counts.items():
             if not mask.any():
@@ -100,12 +108,11 @@ class Minibatch(eqx.Module):
 
     def first(self) -> dict[str, Samples]:
         """Returns samples of a batch's shapes, to start a fit with."""
-        return {
-            label: _take(rows, self.eligible[label][np.arange(self.size) % int(count)])
-            for (label, rows), count in zip(
-                self.source.items(), self.count.values(), strict=True
-            )
-        }
+        found = {}
+        for label, rows in self.source.items():
+            index = np.arange(self.size) % int(self.count[label])
+            found[label] = alike(_take(rows, self.eligible[label][index]), rows)
+        return found
 
     def __call__(
         self,
@@ -128,7 +135,7 @@ def _counts(samples: Samples) -> Bool[np.ndarray, " N"]:
     """Whether any weight of a row is not 0."""
     n = len(jax.tree.leaves(samples.x)[0])
     masks = [
-        np.asarray(w != 0).reshape(n, -1).any(axis=1)
+        (gathered(w) != 0).reshape(n, -1).any(axis=1)
         for w in jax.tree.leaves(samples.weight)
     ]
     return np.any(masks, axis=0) if masks else np.ones(n, bool)
