@@ -1,4 +1,4 @@
-"""Kronecker factors, against Gauss-Newton blocks and sums written out."""
+"""Kronecker factors, against Gauss-Newton blocks and sums written out, and descent."""
 
 import equinox as eqx
 import jax
@@ -6,11 +6,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import lineax as lx
 import numpy as np
+import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from osculate import curve, diff, nets
-from osculate.core import Objective, Samples, Term, trainable
+from least_squares import Vector, rosenbrock
+from osculate import chance, curve, diff, nets, train
+from osculate.core import Objective, Samples, Status, Term, trainable
 
 KEY = jr.key(0)
 X = jr.normal(jr.key(1), (6, 3))
@@ -211,3 +213,98 @@ def test_fewer_steps_than_gradient_descent():
     plain = jnp.nanmin(jax.jit(jax.vmap(lambda r: run(r, False)))(rates))
     natural = jnp.nanmin(jax.jit(jax.vmap(lambda r: run(r, True)))(rates))
     assert natural < plain / 10
+
+
+def ill_conditioned():
+    """A network whose inputs differ in size by 100."""
+    x = jr.normal(jr.key(1), (60, 4)) * jnp.array([[10.0, 1.0, 0.3, 0.1]])
+    y = jnp.sin(2 * x[:, 1:2]) + 5 * x[:, 3:4] - 0.1 * x[:, 0:1]
+    objective = Objective({"": Term(lambda u, x, y: u(x))})
+    return objective, nets.MLP(4, 1, width=10, depth=2, key=KEY), {"": Samples(x, y)}
+
+
+@pytest.mark.spec("K4.6/a")
+def test_descent_beats_gradient_descent_in_steps():
+    """Twenty steps go further than five hundred of the best of five step sizes."""
+    problem = ill_conditioned()
+    found = train.fit(*problem, curve.kfac_descent(), steps=20)
+    losses = []
+    for step_size in (0.01, 0.03, 0.1, 0.3, 1.0):
+        sgd = train.first_order(optax.sgd, step_size)
+        losses.append(train.fit(*problem, sgd, steps=500).history["loss"][-1])
+    assert found.history["loss"][-1] < 0.7 * np.nanmin(losses)
+
+
+def test_descent_solves_one_layer_at_once():
+    """There the factors are exact, and the step size of the quadratic model is 1."""
+    objective = Objective({"": Term(lambda u, x, y: u(x))})
+    model = nets.MLP(3, 2, width=1, depth=0, key=KEY)
+    method = curve.kfac_descent(1e-20)
+    found = train.fit(objective, model, {"": Samples(X, Y)}, method, steps=1)
+    design = np.concatenate([X, np.ones((6, 1))], 1)
+    exact = design @ np.linalg.lstsq(design, np.asarray(Y))[0]
+    np.testing.assert_allclose(jax.vmap(found.value)(X), exact, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.history["step_size"][-1], 1.0, atol=1e-8)
+
+
+def test_a_step_is_the_best_in_its_plane():
+    """The gradient of the damped quadratic model there has no part in the plane."""
+    objective, model, samples = ill_conditioned()
+    method = curve.kfac_descent()
+    step = eqx.filter_jit(method.step)
+    state = method.init(objective, model, samples)
+    for _ in range(2):
+        model, state = step(objective, model, samples, state)
+    before, start = state, model
+    _, state = step(objective, start, samples, before)
+    assert state.momentum != 0
+    theta, build = trainable(start)
+    flat, unravel = ravel_pytree(theta)
+    loss = lambda t: objective(build(unravel(t)), samples)[0]
+    g = jax.jit(jax.grad(loss))(flat)
+    operator = kfac(objective, start, samples)
+    mean = jnp.trace(operator.as_matrix()) / len(g)
+    natural = ravel_pytree(operator.inverse(before.damping * mean).mv(unravel(g)))[0]
+    G = curve.dense(curve.gauss_newton(objective, start, samples))
+    G = G + before.damping * mean * jnp.eye(len(g))
+    combined = state.momentum * before.update - state.step_size * natural
+    np.testing.assert_allclose(state.update, combined, rtol=0, atol=1e-12)
+    slope = G @ state.update + g
+    for direction in (natural, before.update):
+        small = 1e-8 * jnp.linalg.norm(g) * jnp.linalg.norm(direction)
+        assert abs(slope @ direction) < small
+
+
+def test_a_step_that_would_climb_is_not_taken():
+    objective, samples = rosenbrock()
+    model = Vector(jnp.array([-1.2, 1.0]))
+    method = curve.kfac_descent(1e-9)
+    state = method.init(objective, model, samples)
+    step = eqx.filter_jit(method.step)
+    after, following = step(objective, model, samples, state)
+    np.testing.assert_array_equal(after.theta, model.theta)
+    np.testing.assert_array_equal(following.update, 0.0)
+    np.testing.assert_allclose(following.damping, 4e-9)
+    found = train.fit(objective, model, samples, method, steps=300)
+    np.testing.assert_allclose(found.value.theta, 1.0, atol=1e-8)
+    assert found.status is Status.CONVERGED
+
+
+def test_descent_fits_a_classifier():
+    x = jr.normal(KEY, (60, 2))
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    objective = Objective({"": Term(lambda m, x, y: m(x), chance.CategoricalLoss())})
+    net = nets.MLP(2, 2, width=8, depth=1, key=KEY)
+    found = train.fit(
+        objective, net, {"": Samples(x, y)}, curve.kfac_descent(), steps=40
+    )
+    assert found.history["loss"][-1] < 0.05 * found.history["loss"][0]
+
+
+def test_messages_of_descent():
+    with pytest.raises(ValueError, match=r"damping=0.0; expected a positive"):
+        curve.kfac_descent(0.0)
+    objective, model, samples = ill_conditioned()
+    method = curve.kfac_descent(dtype="float32")
+    with pytest.raises(ValueError, match=r"of type float64; expected float32"):
+        method.init(objective, model, samples)

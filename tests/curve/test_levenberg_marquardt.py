@@ -10,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from least_squares import Vector, dense, poisson, regression, rosenbrock
-from osculate import chance, curve, train
+from osculate import chance, curve, nets, train
 from osculate.core import Objective, Samples, Status, Term, trainable
 from osculate.curve import _lanes
 
@@ -31,7 +31,7 @@ def test_a_step_is_the_dense_one(key, make, lane, acceleration, monkeypatch):
     objective, net, samples = make(key)
     r, J = dense(objective, net, samples)
     optimizer = curve.levenberg_marquardt(lane=lane, acceleration=acceleration)
-    state = optimizer.init(objective, net, samples)
+    state = eqx.filter_jit(optimizer.init)(objective, net, samples)
     # Large enough to be accepted, and for the free lane to be well conditioned.
     state = state._replace(damping=jnp.asarray(1.0))
     after, following = eqx.filter_jit(optimizer.step)(objective, net, samples, state)
@@ -159,6 +159,68 @@ def test_lanes_are_chosen_by_size():
     assert _lanes.choose_lane(10**6, 10**6) == "free"
 
 
+def test_the_dual_matrix_is_built_by_layers_where_J_is_large(key, monkeypatch):
+    """Both ways take the same step; the number of entries of J decides."""
+    objective = Objective({"fit": Term(lambda m, x, y: m(x))})
+    net, x = nets.MLP(2, 1, width=6, depth=2, key=key), jr.normal(key, (10, 2))
+    samples = {"fit": Samples(x, jnp.sin(x[:, :1]))}
+    P, built = flat(net).size, []
+    for name in ("dual_gram", "structured_dual_gram"):
+        real = getattr(_lanes, name)
+        note = lambda *a, name=name, real=real: built.append(name) or real(*a)
+        monkeypatch.setattr(_lanes, name, note)
+    method, steps = curve.levenberg_marquardt(lane="dual"), []
+
+    def step():
+        state = method.init(objective, net, samples)
+        state = state._replace(damping=jnp.asarray(1.0))
+        return flat(method.step(objective, net, samples, state)[0]) - flat(net)
+
+    for small in (10 * P, 10 * P - 1):
+        monkeypatch.setattr(_lanes, "SMALL", small)
+        steps.append(jax.jit(lambda: step())())
+    assert built[0] == "dual_gram"
+    assert built[-1] == "structured_dual_gram"
+    assert jnp.abs(steps[0]).max() > 1e-3
+    np.testing.assert_allclose(steps[0], steps[1], rtol=0, atol=1e-8)
+
+
+def decay():
+    """A curve with P = 3 unknowns and R = 20 residuals."""
+    t = jnp.linspace(0, 3, 20)
+    predict = lambda m, t, y: m.theta[0] * jnp.exp(-m.theta[1] * t) + m.theta[2]
+    objective = Objective({"fit": Term(predict)})
+    samples = {"fit": Samples(t, 2.0 * jnp.exp(-1.3 * t) + 0.5)}
+    return objective, Vector(jnp.array([1.0, 1.0, 0.0])), samples
+
+
+def test_a_matrix_without_room_is_refused_with_another_way(monkeypatch):
+    problem = decay()
+    init = lambda **kw: curve.levenberg_marquardt(**kw).init(*problem)
+    assert _lanes.dense_memory(1000, jnp.float64) == 3 * 8 * 1000**2
+    monkeypatch.setattr(_lanes, "memory", lambda: 24 * 3**2)
+    with pytest.raises(ValueError, match=r"'dual' factors a matrix of 20 x 20.*GiB"):
+        init(lane="dual")
+    with pytest.raises(ValueError, match=r"there are .*\n.*'primal' \(.*\) or 'free'"):
+        init(lane="dual")
+    init(lane="primal")
+    init()
+    monkeypatch.setattr(_lanes, "memory", lambda: 24 * 3**2 - 1)
+    with pytest.raises(ValueError, match=r"'primal' factors.*\nUse lane 'free'"):
+        init(lane="primal")
+
+
+def test_products_in_place_of_a_matrix_are_reported_once(monkeypatch):
+    objective, start, samples = decay()
+    monkeypatch.setattr(_lanes, "MAX_DENSE", 2)
+    method = curve.levenberg_marquardt()
+    with pytest.warns(UserWarning, match="matrix of 3 x 3 numbers would take") as seen:
+        found = train.fit(objective, start, samples, method, steps=30)
+    assert len(seen) == 1
+    assert "lane 'free' solves by products" in str(seen[0].message)
+    np.testing.assert_allclose(found.value.theta, [2.0, 1.3, 0.5], atol=1e-8)
+
+
 def test_messages(key):
     objective, net, samples = regression(key)
     with pytest.raises(ValueError, match=r"lane 'dua'.*Did you mean 'dual'"):
@@ -176,3 +238,9 @@ def test_messages(key):
     )
     with pytest.raises(ValueError, match="of type float32; expected float64"):
         train.fit(objective, single, samples, method, steps=1)
+
+
+def test_products_have_no_scale(key):
+    method = curve.levenberg_marquardt(lane="free", scaled=True)
+    with pytest.raises(ValueError, match="do not show the curvature of each"):
+        method.init(*regression(key))

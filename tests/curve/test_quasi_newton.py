@@ -207,3 +207,9 @@ def test_single_precision_is_refused_unless_wanted():
     found = train.fit(objective, model, samples, single, steps=100)
     assert found.value.theta.dtype == jnp.float32
     np.testing.assert_allclose(found.value.theta, 1.0, atol=1e-3)
+
+
+def test_a_matrix_without_room(key, monkeypatch):
+    monkeypatch.setattr("osculate.curve._dense.memory", lambda: 1000)
+    with pytest.raises(ValueError, match=r"`ssbroyden`: a dense matrix .*lbfgs"):
+        curve.ssbroyden().init(*regression(key))

@@ -9,8 +9,17 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from osculate.core import Objective, did_you_mean
 
+from ._descent import PATIENCE, stalled
 from ._flat import flatten
-from ._lanes import LANES, Lane, Local, choose_lane, local
+from ._lanes import (
+    LANES,
+    Lane,
+    Local,
+    choose_lane,
+    local,
+    refuse_lane,
+    report_free,
+)
 from ._precision import refuse_precision
 from ._rows import refuse_losses
 
@@ -19,7 +28,6 @@ Vector = Float[Array, " P"]
 
 FIRST_DAMPING = 1e-3  # of the largest diagonal entry of the matrix
 MAX_BEND = 0.75  # of twice the acceleration over the velocity
-PATIENCE = 20  # steps without a decrease above rounding, after which nothing is left
 
 
 class LMState(NamedTuple):
@@ -67,14 +75,15 @@ class LevenbergMarquardt(eqx.Module):
         refuse_precision("levenberg_marquardt", theta.dtype, self.dtype)
         refuse_losses("levenberg_marquardt", objective)
         here = local(objective, model, samples)
-        lane = self._lane(here)
+        lane = self._lane(here, first=True)
         matrix = lane.matrix(objective, model, samples)
         gradient = here.pull(here.residual)
         rayleigh = (gradient @ gradient) / (here.residual @ here.residual)
-        largest = jnp.max(jnp.diag(matrix)) if matrix.size else rayleigh
+        diagonal = lane.diagonal(matrix)
+        largest = rayleigh if diagonal is None else jnp.max(diagonal)
         scale = jnp.ones_like(theta)
         if self.scaled:
-            scale = _diagonal(matrix, theta)
+            scale = _scale(diagonal, theta)
             largest = jnp.ones_like(largest)
         return LMState(
             matrix=matrix,
@@ -118,18 +127,17 @@ class LevenbergMarquardt(eqx.Module):
             lambda: lane.matrix(objective, model, samples),
             lambda: state.matrix,
         )
-        fallen = accepted & (loss - after > 10 * jnp.finfo(loss.dtype).eps * loss)
-        stalled = jnp.where(fallen, 0, state.stalled + 1)
+        stuck = stalled(loss, jnp.where(accepted, after, loss), state.stalled)
         scale = state.scale
         if self.scaled:
-            scale = jnp.maximum(scale, _diagonal(matrix, theta))
+            scale = jnp.maximum(scale, _scale(lane.diagonal(matrix), theta))
         following = LMState(
             matrix=matrix,
             damping=jnp.clip(state.damping * factor, _least(loss.dtype), _MOST),
             growth=jnp.where(accepted, 2.0, 2 * state.growth),
             scale=scale,
-            stalled=stalled,
-            converged=stalled >= PATIENCE,
+            stalled=stuck,
+            converged=stuck >= PATIENCE,
         )
         return model, following
 
@@ -167,19 +175,29 @@ class LevenbergMarquardt(eqx.Module):
         upper = infinite if self.upper is None else flatten(self.upper)[0]
         return lower, upper
 
-    def _lane(self, here: Local) -> Lane:
-        P, R = here.theta.size, here.residual.size
+    def _lane(self, here: Local, *, first: bool = False) -> Lane:
+        P, R, dtype = here.theta.size, here.residual.size, here.theta.dtype
+        owner = "levenberg_marquardt"
         if R == 0:
             raise ValueError(
-                "`levenberg_marquardt`: there are no residuals. Pass samples with rows."
+                f"`{owner}`: there are no residuals. Pass samples with rows."
             )
-        bounded = self.lower is not None or self.upper is not None
-        name = self.lane or choose_lane(P, P if self.scaled or bounded else R)
-        if name == "dual" and (self.scaled or bounded):
+        by_parameter = self.scaled or self.lower is not None or self.upper is not None
+        name = self.lane or choose_lane(P, P if by_parameter else R, dtype)
+        if name == "dual" and by_parameter:
             raise ValueError(
-                "`levenberg_marquardt`: lane 'dual' has no matrix by parameter for "
-                "bounds or scaled=True. Leave lane out, or choose 'primal' or 'free'."
+                f"`{owner}`: lane 'dual' has no matrix by parameter for bounds or "
+                "scaled=True. Leave lane out, or choose 'primal' or 'free'."
             )
+        if name == "free" and self.scaled:
+            raise ValueError(
+                f"`{owner}`: lane 'free' takes products, which do not show the "
+                "curvature of each parameter. Leave scaled out, or choose 'primal'."
+            )
+        if first:
+            refuse_lane(owner, name, P, P if by_parameter else R, dtype)
+        if first and name == "free" and self.lane is None:
+            report_free(owner, P, P if by_parameter else R, dtype)
         return LANES[name]()
 
 
@@ -190,11 +208,10 @@ def _least(dtype: Any) -> float:
     return float(jnp.finfo(dtype).tiny) ** 0.5
 
 
-def _diagonal(matrix: Array, theta: Vector) -> Vector:
+def _scale(diagonal: Array | None, theta: Vector) -> Vector:
     """Returns `diag(J'J)` with no entry at 0."""
-    if not matrix.size:
+    if diagonal is None:
         return jnp.ones_like(theta)
-    diagonal = jnp.diag(matrix)
     return jnp.maximum(diagonal, jnp.finfo(theta.dtype).eps * jnp.max(diagonal))
 
 
@@ -217,7 +234,8 @@ def levenberg_marquardt(
     2.4; Transtrum and Sethna, arXiv:1201.5885 (2012), section 4. SPEC K4.7/b.
 
     Args:
-        lane: `"primal"`, `"dual"` or `"free"`; None chooses by P and R.
+        lane: `"primal"`, `"dual"` or `"free"`; None chooses by P and R, and warns where
+            memory leaves only products. A lane whose matrix does not fit is refused.
         acceleration: Adds half the second derivative along the step; costs one more
             solution with the same factor, and reaches small losses sooner.
         scaled: Damps every parameter in units of its own curvature (Marquardt).

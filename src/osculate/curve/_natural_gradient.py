@@ -1,5 +1,6 @@
-"""Natural gradient descent on sums of squares, with the momentum of SPRING."""
+"""Natural gradient descent on likelihoods, with the momentum of SPRING on squares."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,11 +10,24 @@ from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Objective, did_you_mean
 
-from ._lanes import LANES, Lane, Local, choose_lane, local
+from ._descent import flat_loss
+from ._fisher import fisher
+from ._flat import flatten
+from ._lanes import (
+    LANES,
+    Lane,
+    choose_lane,
+    local,
+    num_residuals,
+    refuse_lane,
+    report_free,
+)
+from ._operators import flat_product, linearized, losses_of
 from ._precision import refuse_precision
 from ._rows import refuse_losses
 
 Scalar = Float[Array, ""]
+Vector = Float[Array, " P"]
 
 
 class NaturalGradientState(NamedTuple):
@@ -28,15 +42,31 @@ class NaturalGradientState(NamedTuple):
     step_size: Scalar
 
 
+class _Here(NamedTuple):
+    """What a step needs to know of the point, with F its Fisher matrix, g the gradient.
+
+    Attributes:
+        theta: The point, `(P,)`.
+        build: From a vector to the model.
+        direction: `d -> d - (F + damping)^-1 (g + F d)`, where d is kept of the last.
+        loss: From a vector to the loss, or a multiple of it.
+    """
+
+    theta: Vector
+    build: Callable[[Vector], PyTree[Any]]
+    direction: Callable[[Vector], Vector]
+    loss: Callable[[Vector], Scalar]
+
+
 class NaturalGradient(eqx.Module):
-    """Steps along `-(J'J + damping)^-1 J'r`, J the derivatives of all residuals r.
+    """Steps along `-(F + damping)^-1 g`, F the Fisher matrix and g the gradient.
 
     Attributes:
         step_size: Multiple of the direction.
         damping: What is added to the matrix.
-        momentum: Share of the last direction that is kept where residuals allow it.
+        momentum: Share of the last direction that is kept where F allows it.
         halvings: How often the step size may be halved to lower the loss.
-        lane: As for `levenberg_marquardt`.
+        lane: `"primal"`, `"dual"`, `"free"`, or None to choose.
         dtype: The precision that the parameters must have.
     """
 
@@ -51,10 +81,14 @@ class NaturalGradient(eqx.Module):
         self, objective: Objective, model: PyTree[Any], samples: Any
     ) -> NaturalGradientState:
         """Returns the state without momentum."""
-        refuse_losses("natural_gradient", objective)
-        here = local(objective, model, samples)
-        refuse_precision("natural_gradient", here.theta.dtype, self.dtype)
-        zero = jnp.zeros_like(here.theta)
+        theta = flat_loss(objective, model, samples).theta
+        refuse_precision("natural_gradient", theta.dtype, self.dtype)
+        if self._by_residuals(objective):
+            refuse_losses("natural_gradient", objective)
+            self._check_lane(objective, model, samples)
+        else:
+            fisher(objective, model, samples)  # refuses losses it does not know
+        zero = jnp.zeros_like(theta)
         return NaturalGradientState(zero, jnp.zeros((), zero.dtype))
 
     def moved(
@@ -79,34 +113,86 @@ class NaturalGradient(eqx.Module):
         state: NaturalGradientState,
     ) -> tuple[PyTree[Any], NaturalGradientState]:
         """Takes one step."""
-        here = local(objective, model, samples)
-        lane = self._lane(here)
-        dtype = here.theta.dtype
+        look = _squares if self._by_residuals(objective) else _likelihoods
+        dtype = state.direction.dtype
         damping, momentum, largest = (
             a.astype(dtype) for a in (self.damping, self.momentum, self.step_size)
         )
-        one = jnp.ones_like(here.theta)
-        matrix = lane.matrix(objective, model, samples)
-        solve = lane.solver(matrix, here, damping, one, one)
-        kept = momentum * state.direction
-        direction = kept - solve(here.residual + here.push(kept))
+        here = look(self.lane, objective, model, samples, damping)
+        direction = here.direction(momentum * state.direction)
         size = self._step_size(here, direction, largest)
         moved = here.build(here.theta + size * direction)
         return moved, NaturalGradientState(direction, size)
 
-    def _step_size(
-        self, here: Local, direction: Float[Array, " P"], largest: Scalar
-    ) -> Scalar:
+    def _step_size(self, here: _Here, direction: Vector, largest: Scalar) -> Scalar:
         """Halves the step size as often as that lowers the loss."""
         if not self.halvings:
             return largest
-        loss = lambda size: jnp.sum(here.at(here.theta + size * direction) ** 2)
+        loss = lambda size: here.loss(here.theta + size * direction)
         sizes = largest * 0.5 ** jnp.arange(self.halvings + 1, dtype=largest.dtype)
         losses = jax.lax.map(loss, sizes)
         return sizes[jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))]
 
-    def _lane(self, here: Local) -> Lane:
-        return LANES[self.lane or choose_lane(here.theta.size, here.residual.size)]()
+    def _by_residuals(self, objective: Objective) -> bool:
+        """Whether F is J'J of residuals; other likelihoods only have products."""
+        losses = [loss for t in objective.terms.values() for loss in losses_of(t)]
+        squares = all(getattr(loss, "residual", None) is not None for loss in losses)
+        return squares or self.lane in ("primal", "dual")
+
+    def _check_lane(
+        self, objective: Objective, model: PyTree[Any], samples: Any
+    ) -> None:
+        theta, R = flatten(model)[0], num_residuals(objective, model, samples)
+        owner, size = "natural_gradient", (theta.size, R, theta.dtype)
+        if self.lane is not None:
+            refuse_lane(owner, self.lane, *size)
+        elif choose_lane(*size) == "free":
+            report_free(owner, *size)
+
+
+def _squares(
+    name: str | None,
+    objective: Objective,
+    model: PyTree[Any],
+    samples: Any,
+    damping: Scalar,
+) -> _Here:
+    """Looks at residuals, whose matrix `J'J` is F."""
+    here = local(objective, model, samples)
+    P, R = here.theta.size, here.residual.size
+    lane: Lane = LANES[name or choose_lane(P, R, here.theta.dtype)]()
+    one = jnp.ones_like(here.theta)
+    matrix = lane.matrix(objective, model, samples)
+    solve = lane.solver(matrix, here, damping, one, one)
+    return _Here(
+        theta=here.theta,
+        build=here.build,
+        direction=lambda kept: kept - solve(here.residual + here.push(kept)),
+        loss=lambda theta: jnp.sum(here.at(theta) ** 2),
+    )
+
+
+def _likelihoods(
+    name: str | None,
+    objective: Objective,
+    model: PyTree[Any],
+    samples: Any,
+    damping: Scalar,
+) -> _Here:
+    """Looks at any likelihoods by products with F."""
+    del name
+    theta, build, loss = flat_loss(objective, model, samples)
+    mv, _, _ = flat_product(linearized(fisher(objective, model, samples)))
+    gradient = jax.grad(loss)(theta)
+    lane, one = LANES["free"](), jnp.ones_like(theta)
+    factor = lane.factor(mv, theta)
+    solve = lambda b: lane.solve(factor, lambda v: mv(v) + damping * v, b, damping, one)
+    return _Here(
+        theta=theta,
+        build=build,
+        direction=lambda kept: kept - solve(gradient + mv(kept)),
+        loss=loss,
+    )
 
 
 def natural_gradient(
@@ -118,21 +204,23 @@ def natural_gradient(
     lane: str | None = None,
     dtype: str = "float64",
 ) -> NaturalGradient:
-    """Returns natural gradient descent for losses that are sums of squares.
+    """Returns natural gradient descent for losses with a likelihood behind them.
 
-    A square is the negative log-likelihood of a normal law, whose Fisher matrix by the
-    parameters is `J'J`: the step does not depend on the coordinates of the model, to
-    first order in its size (SPEC K4.6.17). For the residuals of an equation this is
-    energy natural gradient descent (Mueller and Zeinhofer 2023), with `halvings=30` its
-    line search; with `momentum` the method of Goldshlager, Abrahamsen and Lin (2024,
-    SPRING), for minibatches.
+    The step `-(F + damping)^-1 g`, F the Fisher matrix of the parameters, does not
+    depend on the coordinates of the model, to first order in its size (SPEC K4.6.17).
+    Of squares F is `J'J`; for the residuals of an equation this is energy natural
+    gradient descent (Mueller and Zeinhofer 2023), with `halvings=30` its line search,
+    and with `momentum` the method of Goldshlager, Abrahamsen and Lin (2024, SPRING),
+    for minibatches. Classes, counts and all else that `fisher` knows are solved by
+    products with F.
 
     Args:
-        step_size: Multiple of the direction; 1 is a Gauss-Newton step.
-        damping: What is added to `J'J`, in its units.
+        step_size: Multiple of the direction; of squares 1 is a Gauss-Newton step.
+        damping: What is added to F, in its units.
         momentum: From 0 to below 1.
         halvings: How often the step size may be halved; the lowest loss is taken.
-        lane: `"primal"`, `"dual"` or `"free"`; None chooses by P and R.
+        lane: `"primal"`, `"dual"` (for squares) or `"free"`; None chooses by P and R,
+            and `"free"` where a loss is no square.
         dtype: Precision of the parameters.
 
     Returns:

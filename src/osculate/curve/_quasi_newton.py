@@ -14,14 +14,15 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from osculate.core import Objective
 
-from ._flat import flatten
+from ._dense import refuse_large
+from ._descent import PATIENCE, flat_loss, stalled
 from ._line_search import Found, line_search
 from ._precision import refuse_precision
 
+INSTEAD = "Use `train.lbfgs()` or `newton_cg()`, which keep vectors alone."
+
 Scalar = Float[Array, ""]
 Vector = Float[Array, " P"]
-
-PATIENCE = 20  # steps without a decrease above rounding, after which nothing is left
 
 
 class QuasiNewtonState(NamedTuple):
@@ -73,8 +74,9 @@ class QuasiNewton(eqx.Module):
         self, objective: Objective, model: PyTree[Any], samples: Any
     ) -> QuasiNewtonState:
         """Returns the state with the identity as inverse Hessian."""
-        theta, _ = flatten(model)
+        theta = flat_loss(objective, model, samples).theta
         refuse_precision("ssbroyden", theta.dtype, self.dtype)
+        refuse_large("ssbroyden", (2, theta.size, theta.size), theta.dtype, INSTEAD)
         nothing = jnp.asarray(jnp.nan, theta.dtype)
         zero = jnp.asarray(0)
         state = QuasiNewtonState(
@@ -99,8 +101,8 @@ class QuasiNewton(eqx.Module):
         state: QuasiNewtonState,
     ) -> QuasiNewtonState:
         """Takes value and gradient anew; keeps the curvature."""
-        theta, value_and_grad = _at(objective, model, samples)
-        loss, gradient = value_and_grad(theta)
+        theta, _, loss_at = flat_loss(objective, model, samples)
+        loss, gradient = jax.value_and_grad(loss_at)(theta)
         image = gradient @ state.root
         return state._replace(
             loss=loss,
@@ -120,10 +122,9 @@ class QuasiNewton(eqx.Module):
         state: QuasiNewtonState,
     ) -> tuple[PyTree[Any], QuasiNewtonState]:
         """Takes one step along `-h gradient` and updates h."""
-        theta, value_and_grad = _at(objective, model, samples)
-        _, build = flatten(model)
+        theta, build, loss_at = flat_loss(objective, model, samples)
         found = line_search(
-            value_and_grad,
+            jax.value_and_grad(loss_at),
             theta,
             state.direction,
             state.loss,
@@ -156,7 +157,8 @@ def ssbroyden(*, dtype: str = "float64", evaluations: int = 20) -> QuasiNewton:
         evaluations: At most so many evaluations per line search.
 
     Returns:
-        An Optimizer for `train.fit`.
+        An Optimizer for `train.fit`. Its `init` refuses parameters whose matrix has no
+        room in memory.
     """
     return QuasiNewton(_broyden, dtype, evaluations)
 
@@ -177,13 +179,6 @@ def ssbfgs(
         An Optimizer for `train.fit`.
     """
     return QuasiNewton(_scaled_bfgs if scaled else _bfgs, dtype, evaluations)
-
-
-def _at(
-    objective: Objective, model: PyTree[Any], samples: Any
-) -> tuple[Vector, Callable[[Vector], tuple[Scalar, Vector]]]:
-    theta, build = flatten(model)
-    return theta, jax.value_and_grad(lambda t: objective(build(t), samples)[0])
 
 
 def _first_trial(state: QuasiNewtonState) -> Scalar:
@@ -233,9 +228,8 @@ def _updated(
     reset = ~found.moved | ~(hg @ found.gradient > 0)
     root = c * state.root + p1[:, None] * e1[None] + p2[:, None] * e2[None]
     eye = jnp.arange(s.size)[:, None] == jnp.arange(s.size)[None]
-    fallen = state.loss - found.loss > _rounding(found.loss)
-    stalled = jnp.where(fallen, 0, state.stalled + 1)
-    nothing_left = ~(found.gradient @ found.gradient > 0) | (stalled >= PATIENCE)
+    stuck = stalled(state.loss, found.loss, state.stalled)
+    nothing_left = ~(found.gradient @ found.gradient > 0) | (stuck >= PATIENCE)
     return QuasiNewtonState(
         loss=found.loss,
         gradient=found.gradient,
@@ -245,7 +239,7 @@ def _updated(
         previous=jnp.where(found.moved, state.loss, jnp.nan),
         fresh=reset | (state.fresh & ~known),
         resets=state.resets + reset.astype(int),
-        stalled=stalled,
+        stalled=stuck,
         converged=(~found.moved & state.fresh) | nothing_left,
     )
 
@@ -288,10 +282,6 @@ def _plane(
         rest=keep(tau**-0.5, 1.0),
     )
     return plane, known
-
-
-def _rounding(loss: Scalar) -> Scalar:
-    return 10 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
 
 
 def _broyden(

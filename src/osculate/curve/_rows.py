@@ -123,6 +123,6 @@ def refuse_losses(owner: str, objective: Objective) -> None:
                 part = f"{label}.{name}" if name else label
                 raise ValueError(
                     f"`{owner}`: the loss of {part!r}, {type(loss).__name__}, is no "
-                    "sum of squares: it has no `residual`.\nUse a Gaussian loss, or a "
-                    "method that needs none: `ssbroyden()`."
+                    "sum of squares: it has no `residual`.\nUse a Gaussian loss, or "
+                    "what needs none: `ssbroyden()` for a fit."
                 )
