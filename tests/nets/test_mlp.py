@@ -128,3 +128,25 @@ def test_sizes_that_are_not_positive(sizes, shown, key):
     inputs, outputs, width, depth = sizes
     with pytest.raises(ValueError, match=f"`MLP`: sizes {shown}; expected positive"):
         MLP(inputs, outputs, width=width, depth=depth, key=key)
+
+
+@pytest.mark.spec("K1.3/c")
+@pytest.mark.parametrize("layer", [0, 1])
+def test_hidden_units_may_change_places(layer, key):
+    """Rows of one layer and columns of the next: the same function, with its slopes."""
+    net = MLP(2, 3, width=5, depth=2, key=key)
+    order = jnp.asarray([3, 0, 4, 2, 1])
+
+    def exchanged(net):
+        W, b, V = net.weights[layer], net.biases[layer], net.weights[layer + 1]
+        places = lambda n: (n.weights[layer], n.biases[layer], n.weights[layer + 1])
+        return eqx.tree_at(places, net, (W[order], b[order], V[:, order]))
+
+    x = jr.normal(key, (7, 2))
+    found, expected = jax.vmap(exchanged(net))(x), jax.vmap(net)(x)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    slope = eqx.filter_grad(lambda net: jnp.sum(jnp.sin(jax.vmap(net)(x))))
+    there, here = slope(exchanged(net)), exchanged(slope(net))
+    for a, b in zip(jax.tree.leaves(there), jax.tree.leaves(here), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+    assert not np.allclose(there.weights[layer], slope(net).weights[layer])
