@@ -1,6 +1,7 @@
 """Curvature in gradients, and how far second-order methods go on Poisson's equation.
 
-    python benchmarks/curve.py [--smoke] [--only products poisson levenberg_marquardt]
+    python benchmarks/curve.py [--smoke] [--only products poisson]
+        [--values FILE.npz]
 
 The network of the products has 4,155 parameters, the rows are 4,096, in float32. The
 equation is -div grad u = 2 pi^2 sin(pi x) sin(pi y) on the unit square, in float64; the
@@ -9,7 +10,6 @@ condition u = 0 is built into the network, or asked of it at 400 points of the b
 
 import argparse
 import functools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,14 +17,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import lineax
 import numpy as np
 import optax
-import optimistix as optx
 
 from _common import interleaved, keep, spread
 from osculate import curve, diff, nets, train
 from osculate.core import Objective, Samples, Term, trainable
 
+BLOCK = 16  # vectors in a product with many
+DAMPING = 1e-3  # of the inverse of Kronecker factors
 SQUARE = 60  # points per side where errors are measured
 
 
@@ -56,9 +58,11 @@ def equation(u: Poisson, p: jax.Array, y: None) -> jax.Array:
     return diff.laplacian(u)(p) + 2 * jnp.pi**2 * exact(p)
 
 
-def problem(seed: int, hard: bool, N: int = 900) -> tuple[Any, Any, Any]:
+def problem(
+    seed: int, hard: bool, N: int = 900, depth: int = 2
+) -> tuple[Any, Any, Any]:
     """Returns objective, network and points."""
-    u = Poisson(nets.MLP(2, 1, width=20, depth=2, key=jr.key(seed)), hard)
+    u = Poisson(nets.MLP(2, 1, width=20, depth=depth, key=jr.key(seed)), hard)
     golden = 1.32471795724474602596
     shift = jr.uniform(jr.fold_in(jr.key(seed), 1), (2,))
     steps = jnp.arange(1.0, N + 1)[:, None] / jnp.array([[golden, golden**2]])
@@ -111,28 +115,60 @@ def poisson(smoke: bool) -> dict[str, Any]:
     return {"seconds": seconds, "seeds": seeds, "cases": found}
 
 
-def products(smoke: bool) -> dict[str, Any]:
-    """Returns times of products and of the noise scale, in gradients."""
-    N, rounds = (64, 3) if smoke else (4096, 60)
+def regression(N: int) -> tuple[Objective, nets.MLP, dict[str, Samples]]:
+    """Returns objective, network and rows of the products."""
     net = nets.MLP(2, 1, width=62, depth=2, key=jr.key(0))
     x, y = jr.uniform(jr.key(1), (N, 2)), jr.normal(jr.key(2), (N, 1))
     objective = Objective({"fit": Term(lambda m, x, y: m(x))})
-    samples = {"fit": Samples(x, y)}
+    return objective, net, {"fit": Samples(x, y)}
+
+
+def operators(*given: Any) -> dict[str, lineax.AbstractLinearOperator]:
+    """Returns all operators, by name, on an objective at a network and rows."""
+    J, factors = curve.jacobian(*given), curve.kfac(*given)
+    return {
+        "hessian": curve.hessian(*given),
+        "gauss_newton": curve.gauss_newton(*given),
+        "fisher": curve.fisher(*given),
+        "fisher, drawn": curve.fisher(*given, key=jr.key(3)),
+        "empirical_fisher": curve.empirical_fisher(*given),
+        "jacobian": J,
+        "jacobian, transposed": J.T,
+        "kfac": factors,
+        "kfac, inverse": factors.inverse(DAMPING),
+    }
+
+
+def drawn(structure: Any, seed: int = 4, number: int | None = None) -> Any:
+    """Returns a tree of normal numbers, or so many along a first axis."""
+    leaves, shape = jax.tree.flatten(structure)
+    front = () if number is None else (number,)
+    keys = jr.split(jr.key(seed), len(leaves))
+    draw = lambda k, a: jr.normal(k, (*front, *a.shape), a.dtype)
+    return jax.tree.unflatten(
+        shape, [draw(k, a) for k, a in zip(keys, leaves, strict=True)]
+    )
+
+
+def products(smoke: bool) -> dict[str, Any]:
+    """Returns times of products, alone and by 16, and of what is made once."""
+    N, rounds = (64, 3) if smoke else (4096, 40)
+    given = objective, net, samples = regression(N)
     theta, build = trainable(net)
-    v = jax.tree.map(jnp.ones_like, theta)
     loss = lambda t: objective(build(t), samples)[0]
     gradient = jax.jit(jax.grad(loss))
     apply = eqx.filter_jit(lambda operator, v: operator.mv(v))
+    block = eqx.filter_jit(lambda operator, V: jax.vmap(operator.mv)(V))
     noise = eqx.filter_jit(lambda m: curve.gradient_noise(objective, m, samples).simple)
-    operators = {
-        "hessian": curve.hessian(objective, net, samples),
-        "gauss_newton": curve.gauss_newton(objective, net, samples),
-        "fisher": curve.fisher(objective, net, samples),
-        "empirical_fisher": curve.empirical_fisher(objective, net, samples),
-    }
+    pairs = lambda made: (made.inputs, made.outputs)
+    factors = eqx.filter_jit(lambda m: pairs(curve.kfac(objective, m, samples)))
     ways: dict[str, Callable[[], Any]] = {"gradient": lambda: gradient(theta)}
-    for name, operator in operators.items():
-        ways[name] = lambda operator=operator: apply(operator, v)
+    for name, operator in operators(*given).items():
+        v = drawn(operator.in_structure())
+        V = drawn(operator.in_structure(), number=BLOCK)
+        ways[name] = lambda A=operator, v=v: apply(A, v)
+        ways[f"{name}, {BLOCK}"] = lambda A=operator, V=V: block(A, V)
+    ways["kfac, factors"] = lambda: factors(net)
     ways["simple noise scale"] = lambda: noise(net)
     for way in ways.values():
         jax.block_until_ready(way())
@@ -140,47 +176,44 @@ def products(smoke: bool) -> dict[str, Any]:
     return {"P": P, "N": N, "times": interleaved(ways, rounds=rounds)}
 
 
-def levenberg_marquardt(smoke: bool) -> dict[str, Any]:
-    """Returns seconds per step against Optimistix, on the same residuals."""
-    width, N, rounds = (6, 40, 2) if smoke else (31, 1200, 5)
-    with jax.enable_x64(True):
-        net = nets.MLP(2, 1, width=width, depth=2, key=jr.key(0))
-        x = jr.uniform(jr.key(1), (N, 2))
-        y = jnp.sin(3 * x[:, :1]) * x[:, 1:]
-        objective = Objective({"fit": Term(lambda m, x, y: m(x))})
-        samples = {"fit": Samples(x, y)}
-        method = curve.levenberg_marquardt(acceleration=False)
-        state = eqx.filter_jit(method.init)(objective, net, samples)
-        ours = eqx.filter_jit(lambda m, s: method.step(objective, m, samples, s))
-        theta, build = trainable(net)
+def values(N: int) -> dict[str, Any]:
+    """Returns network, rows, vectors and their products, for `curve_torch.py`.
 
-        def residuals(t: Any, _: Any) -> jax.Array:
-            return objective.residuals(build(t), samples)["fit"]
+    Args:
+        N: Rows.
 
-        solver = optx.LevenbergMarquardt(rtol=1e-12, atol=1e-12)
+    Returns:
+        Arrays by `dtype/name`; what is like the network is one vector, layer by layer,
+        of a layer first its weights and then its biases.
+    """
+    found = {}
+    for dtype in ("float32", "float64"):
+        with jax.enable_x64(dtype == "float64"):
+            given = _, net, samples = regression(N)
+            rows = samples["fit"]
+            noise = curve.gradient_noise(*given)
+            here = {"x": rows.x, "y": rows.y, "parameters": by_layer(net)}
+            here["trace_covariance"] = noise.trace_covariance
+            here["widths"] = np.array([2, *(len(b) for b in net.biases)])
+            for name, operator in operators(*given).items():
+                v = drawn(operator.in_structure())
+                here[f"{name}/vector"] = by_layer(v)
+                here[f"{name}/product"] = by_layer(operator.mv(v))
+            found |= {f"{dtype}/{name}": np.asarray(a) for name, a in here.items()}
+    return found
 
-        @jax.jit
-        def theirs(t: Any) -> Any:
-            solve = optx.least_squares
-            with jax.numpy_dtype_promotion("standard"):
-                return solve(residuals, solver, t, max_steps=3, throw=False).value
 
-        ways = {"ours": lambda: ours(net, state)[1].damping}
-        ways |= {"optimistix, three steps": lambda: theirs(theta)}
-        first = {}
-        for name, way in ways.items():
-            began = time.perf_counter()
-            jax.block_until_ready(way())
-            first[name] = time.perf_counter() - began
-        P = sum(a.size for a in jax.tree.leaves(theta))
-        times = interleaved(ways, rounds=rounds)
-    return {"P": P, "N": N, "first seconds": first, "times": times}
+def by_layer(tree: Any) -> jax.Array:
+    """Returns one vector of what is like a network; an array as it is."""
+    if not isinstance(tree, nets.MLP):
+        return tree
+    pairs = zip(tree.weights, tree.biases, strict=True)
+    return jnp.concatenate([a.ravel() for pair in pairs for a in pair])
 
 
 PARTS = {
     "products": products,
     "poisson": poisson,
-    "levenberg_marquardt": levenberg_marquardt,
 }
 
 
@@ -189,7 +222,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="small, nothing is kept")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--values", metavar="FILE.npz", help="write products, no times")
     options = parser.parse_args()
+    if options.values:
+        np.savez(options.values, **values(64 if options.smoke else 4096))
+        return
     for name in options.only:
         found = PARTS[name](options.smoke)
         if options.smoke:

@@ -17,20 +17,25 @@ from osculate import data, tasks
 INPUTS, OUTPUTS = ("mach", "altitude", "throttle"), ("thrust", "consumption")
 
 
-def main() -> None:
-    """Fits on alternating halves and keeps the result."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args()
-    read = lambda what: np.loadtxt(options.folder / f"b777_engine_{what}.dat")
-    table = data.table(
+def deck(folder: Path) -> data.Table:
+    """Returns the whole table."""
+    read = lambda what: np.loadtxt(folder / f"b777_engine_{what}.dat")
+    return data.table(
         read("inputs").reshape(-1, 3),
         read("outputs").reshape(-1, 2),
         jacobian=read("derivs").reshape(-1, 2, 3),
         inputs=INPUTS,
         outputs=OUTPUTS,
     )
+
+
+def main() -> None:
+    """Fits on alternating halves and keeps the result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    table = deck(options.folder)
     runs = []
     for seed in range(options.seeds):
         order = np.random.default_rng(seed).permutation(len(table))
