@@ -261,3 +261,24 @@ def test_kept_results_are_what_theory_says():
     gaps = kept("natural_gradient")["gaps"]
     ratios = jnp.asarray([gap["natural gradient"] / gap["step"] for gap in gaps])
     np.testing.assert_allclose(ratios, ratios[-1], rtol=0.03)
+
+
+def test_the_page_shows_the_kept_coverage():
+    text = (ROOT / "docs" / "curvature.md").read_text("utf-8")
+    found = kept("coverage")["inverse problem"]
+    for way in ("known sigma", "estimated sigma", "exact solution"):
+        row = found["ways"][way]
+        share, error = 100 * row["covered"], 100 * row["standard error"]
+        assert f"{share:.1f} ± {error:.1f} %" in text, way
+        assert abs(share - 95) < 3 * error
+    known = found["ways"]["known sigma"]["width"]
+    for way in ("(J'J)^-1, as it is", "(J'J)^-1, once each"):
+        assert f"{found['ways'][way]['width'] / known:.0f} times" in text
+
+
+def test_coverage_at_small_size(study):
+    study = study("coverage")
+    found = study.regression(8)
+    assert found["covered"] >= 5 / 8
+    row = study.share([(0.0, 1.0), (2.0, 3.0), (0.5, 2.0), (0.9, 1.1)], 1.0)
+    assert (row["covered"], row["width"]) == (0.5, 0.925)

@@ -136,6 +136,7 @@ def test_labels_draw_rows_of_their_own():
     assert not np.array_equal(one["a"].x, one["b"].x)
 
 
+@pytest.mark.filterwarnings("ignore:`Minibatch`. size is")
 @pytest.mark.parametrize("size", [4, N, 25])
 def test_the_first_batch_has_the_shapes_of_all(size):
     batch = Minibatch({"d": Samples(X, Y)}, size)
@@ -145,6 +146,7 @@ def test_the_first_batch_has_the_shapes_of_all(size):
     assert jax.tree.map(jnp.shape, later) == jax.tree.map(jnp.shape, first)
 
 
+@pytest.mark.filterwarnings("ignore:`Minibatch`. size is")
 @pytest.mark.parametrize("by_name", [False, True])
 def test_rows_without_weight_are_not_drawn(by_name):
     row = (np.arange(N) % 3 == 0).astype(float)
@@ -166,6 +168,13 @@ def test_weights_change_no_shape_of_a_sampler():
     assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
 
 
+def test_a_batch_of_more_rows_than_there_are():
+    message = r"`Minibatch`: size is 12, and no label has more than 11 rows"
+    with pytest.warns(UserWarning, match=message):
+        Minibatch({"d": Samples(X), "few": Samples(X[:2])}, 12)
+    Minibatch({"d": Samples(X), "few": Samples(X[:2])}, 11)
+
+
 def test_batches_that_cannot_be_drawn():
     with pytest.raises(ValueError, match=r"`Minibatch`: size is 0"):
         Minibatch({"d": Samples(X)}, 0)
@@ -173,6 +182,7 @@ def test_batches_that_cannot_be_drawn():
         Minibatch({"d": Samples(X, Y, np.zeros(N))}, 4)
 
 
+@pytest.mark.filterwarnings("ignore:`Minibatch`. size is")
 def test_every_row_is_as_likely():
     source = {"d": Samples(jnp.arange(N))}
     batch = Minibatch(source, 20_000)(OBJECTIVE, None, source, jr.key(0))

@@ -1,6 +1,7 @@
 """Row counts: padding to a few sizes, and minibatches."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,9 @@ class Minibatch(eqx.Module):
 
     Rows of which every weight is 0 are never drawn. A part of the objective is averaged
     over the entries of the batch that have it, as it is over those of all samples: the
-    two agree in the mean up to a relative error of the order 1 / size.
+    two agree in the mean up to a relative error of the order 1 / size. A size above the
+    number of rows draws rows more than once; where it is above that of every label, a
+    warning says so.
 
     Attributes:
         source: All samples, by label.
@@ -93,6 +96,14 @@ class Minibatch(eqx.Module):
                     f"`Minibatch`: size is {size}, and the rows of {label!r} are "
                     f"spread over {blocks} devices. Pass a multiple of {blocks}."
                 )
+        lengths = [len(jax.tree.leaves(rows.x)[0]) for rows in self.source.values()]
+        most = max(lengths, default=size)
+        if size > most:
+            warnings.warn(
+                f"`Minibatch`: size is {size}, and no label has more than {most} rows: "
+                "all of them at once cost less. Pass no sampler, or a smaller size.",
+                stacklevel=2,
+            )
         counts = {label: _counts(rows) for label, rows in self.source.items()}
         for label, mask in counts.items():
             if not mask.any():
