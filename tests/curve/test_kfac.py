@@ -308,3 +308,50 @@ def test_messages_of_descent():
     method = curve.kfac_descent(dtype="float32")
     with pytest.raises(ValueError, match=r"of type float64; expected float32"):
         method.init(objective, model, samples)
+
+
+def test_figures_from_the_factors():
+    operator = kfac(*two_terms())
+    matrix = operator.as_matrix()
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10)
+    close(operator.trace(), np.trace(matrix))
+    close(operator.squared_norm(), np.sum(matrix**2))
+    for damping in (0.0, 0.3):
+        shifted = matrix + damping * np.eye(len(matrix))
+        close(operator.logdet(damping), np.linalg.slogdet(shifted)[1])
+    in_basis = operator.eigenbasis().as_matrix()
+    np.testing.assert_allclose(in_basis, matrix, rtol=0, atol=1e-12)
+
+
+def test_figures_of_other_arrays(monkeypatch):
+    """Full blocks and diagonals, and a factor without full rank."""
+    model = {"W": jr.normal(KEY, (2, 3)), "s": jr.normal(KEY, (3,))}
+    probe = lambda p, x, y: jnp.tanh(p["W"] @ (p["s"] * x))
+    problem = Objective({"": Term(probe)}), model, {"": Samples(X[:2], Y[:2])}
+    for largest in (1024, 2):
+        monkeypatch.setattr("osculate.curve._kfac.LARGEST_BLOCK", largest)
+        operator = curve.kfac(*problem)
+        assert [B.ndim for B in operator.blocks] == [2 if largest > 3 else 1]
+        matrix = operator.as_matrix()
+        close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10)
+        close(operator.trace(), np.trace(matrix))
+        close(operator.squared_norm(), np.sum(matrix**2))
+        shifted = matrix + 0.3 * np.eye(len(matrix))
+        close(operator.logdet(0.3), np.linalg.slogdet(shifted)[1])
+        assert operator.logdet() == -np.inf
+        inverse = operator.inverse(0.3, exact=True).as_matrix()
+        np.testing.assert_allclose(inverse, np.linalg.inv(shifted), rtol=0, atol=1e-10)
+
+
+@pytest.mark.spec("K4.6/a")
+def test_exact_inverse():
+    operator = kfac(*two_terms())
+    matrix = operator.as_matrix()
+    exact = jax.jit(lambda d: operator.inverse(d, exact=True))(jnp.asarray(0.3))
+    expected = np.linalg.inv(matrix + 0.3 * np.eye(len(matrix)))
+    np.testing.assert_allclose(exact.as_matrix(), expected, rtol=0, atol=1e-10)
+    # That of damped factors is another one, but for no damping.
+    shared = operator.inverse(0.3).as_matrix()
+    assert np.linalg.norm(shared - expected) > 1e-2 * np.linalg.norm(expected)
+    both = [operator.inverse(0.0, exact=e).as_matrix() for e in (False, True)]
+    np.testing.assert_allclose(both[0], both[1], rtol=0, atol=1e-8 * abs(both[0]).max())

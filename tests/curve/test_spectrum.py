@@ -72,6 +72,24 @@ def test_density_against_the_eigenvalues():
     np.testing.assert_allclose(jnp.sum(found.weights, 1), 1, atol=1e-12)
 
 
+def test_logarithmic_density_against_the_eigenvalues():
+    grid = jnp.linspace(-5.0, 3.0, 400)
+    found = curve.spectrum(INDEFINITE, jr.key(0), num_matvecs=SIZE, num_probes=20)
+    density = found.log_density(grid, 0.2, 1e-3)
+    sizes = jnp.log10(jnp.abs(EIGENVALUES - 1) + 1e-3)
+    gap = (grid[:, None] - sizes[None]) / 0.2
+    exact = jnp.mean(jnp.exp(-0.5 * gap**2), 1) / (0.2 * (2 * np.pi) ** 0.5)
+    off = jnp.abs(density.value - exact)
+    assert jnp.all(off < 4.5 * density.standard_error + 1e-10)
+    assert jnp.max(density.standard_error) < 0.2 * jnp.max(exact)
+    np.testing.assert_allclose(jnp.trapezoid(density.value, grid), 1, atol=1e-3)
+    none = curve.spectrum(ODD["zero"], jr.key(0), num_probes=4)
+    at = none.log_density(jnp.array([-3.0]), 0.2, 1e-3)
+    np.testing.assert_allclose(at.value, 1 / (0.2 * (2 * np.pi) ** 0.5), rtol=1e-10)
+    with pytest.raises(ValueError, match="`log_density`: one random vector has no"):
+        curve.spectrum(POSITIVE, jr.key(0), num_probes=1).log_density(grid, 0.2, 1e-3)
+
+
 ODD = {
     "zero": matrix(jnp.zeros(SIZE)),
     "identity": matrix(jnp.ones(SIZE)),
@@ -102,6 +120,7 @@ def test_an_exhausted_space_leaves_no_rubbish(name):
 FIGURES = {
     "trace": (curve.trace, INDEFINITE, lambda A: jnp.trace(A), 20),
     "diagonal": (curve.diagonal, INDEFINITE, lambda A: jnp.diagonal(A), 20),
+    "squared norm": (curve.squared_norm, INDEFINITE, lambda A: jnp.sum(A**2), 40),
     "logdet": (curve.logdet, POSITIVE, lambda A: jnp.linalg.slogdet(A)[1], SIZE),
 }
 
@@ -130,6 +149,19 @@ def test_as_many_products_as_parameters_are_exact():
     assert jax.tree.structure(entries.value) == jax.tree.structure(H.in_structure())
     found = jax.flatten_util.ravel_pytree(entries.value)[0]
     np.testing.assert_allclose(found, jnp.diagonal(dense), rtol=0, atol=1e-10)
+
+
+def test_squared_norms_of_any_shape():
+    H = curve.hessian(*PROBLEMS["poisson"])
+    dense = dense_hessian("poisson")
+    found = curve.squared_norm(H, jr.key(0), num_matvecs=4 * len(dense))
+    np.testing.assert_allclose(found.value, jnp.sum(dense**2), rtol=0, atol=1e-10)
+    assert found.standard_error < 1e-10
+    J = curve.jacobian(*PROBLEMS["residual"])
+    exact = jnp.sum(curve.dense(J) ** 2)
+    several = 4 * (min(J.in_size(), J.out_size()) + 2)
+    found = curve.squared_norm(J, jr.key(0), num_matvecs=several)
+    np.testing.assert_allclose(found.value, exact, rtol=1e-10)
 
 
 def test_more_products_are_worth_their_price():
@@ -186,6 +218,8 @@ def test_what_cannot_be_asked():
             ValueError, match="num_matvecs is 3; a standard error needs"
         ):
             figure(other, jr.key(0), num_matvecs=3)
+    with pytest.raises(ValueError, match="`squared_norm`: num_matvecs is 7; a standa"):
+        curve.squared_norm(wide, jr.key(0), num_matvecs=7)
     with pytest.raises(ValueError, match="num_matvecs is 0, num_probes 8"):
         curve.spectrum(POSITIVE, jr.key(0), num_matvecs=0)
     with pytest.raises(ValueError, match="`logdet`: one random vector has no standard"):

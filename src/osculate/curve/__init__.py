@@ -2,6 +2,7 @@
 
 from osculate.diff import Estimate as Estimate
 
+from ._block_diagonal import block_diagonal as block_diagonal
 from ._conjugate_gradients import (
     Solution as Solution,
     conjugate_gradients as conjugate_gradients,
@@ -9,6 +10,8 @@ from ._conjugate_gradients import (
 from ._covariance import Covariance as Covariance, covariance as covariance
 from ._covariance_of_gradients import gradient_covariance as gradient_covariance
 from ._dual_gram import structured_dual_gram as structured_dual_gram
+from ._eigenbasis import KroneckerEigenbasis as KroneckerEigenbasis
+from ._ekfac import ekfac as ekfac
 from ._fisher import empirical_fisher as empirical_fisher, fisher as fisher
 from ._heavy_ball import HeavyBall as HeavyBall, heavy_ball as heavy_ball
 from ._jacobian import (
@@ -47,5 +50,6 @@ from ._stochastic import (
     condition_number as condition_number,
     diagonal as diagonal,
     logdet as logdet,
+    squared_norm as squared_norm,
     trace as trace,
 )

@@ -1,25 +1,34 @@
 """Kronecker-factored curvature: one small product of two matrices per layer."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import lineax as lx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Objective, Samples
 
+from ._eigenbasis import KroneckerEigenbasis
+from ._layer_blocks import (
+    LayerBlocks,
+    block_inverse,
+    block_trace,
+    eigen,
+    inverse,
+    shifted,
+    total,
+)
 from ._rows import Rows
-from ._taps import Layer, Taps, row_shares, tap_rows
+from ._taps import Layer, Slopes, Taps, row_shares, tap_rows
 
 LARGEST_BLOCK = 1024
 """Entries of an array that is no layer up to which its block is kept in full."""
 
 
-class KroneckerFactored(lx.AbstractLinearOperator):
+class KroneckerFactored(LayerBlocks):
     """A block-diagonal operator on a trained tree: `M -> A M G` by layer.
 
     Attributes:
@@ -39,8 +48,15 @@ class KroneckerFactored(lx.AbstractLinearOperator):
     outputs: list[Float[Array, "_w _w"]]
     blocks: list[Float[Array, "..."]]
 
-    def inverse(self, damping: float | Float[Array, ""]) -> "KroneckerFactored":
-        """Returns an approximate inverse of this operator plus `damping` times 1.
+    def on_layers(self, matrices: Sequence[Array]) -> list[Array]:
+        """Returns the product with one matrix `(height, width)` per layer."""
+        each = zip(self.inputs, matrices, self.outputs, strict=True)
+        return [A @ M @ G for A, M, G in each]
+
+    def inverse(
+        self, damping: float | Float[Array, ""], *, exact: bool = False
+    ) -> "KroneckerFactored | KroneckerEigenbasis":
+        """Returns an inverse of this operator plus `damping` times 1.
 
         Of a layer it is the inverse of `(A + pi sqrt(damping)) x (G + sqrt(damping) /
         pi)`, where `pi^2` is the ratio of the mean eigenvalues of A and G; of the other
@@ -49,13 +65,18 @@ class KroneckerFactored(lx.AbstractLinearOperator):
         Args:
             damping: 0 or more, in units of the operator; with 0 the inverse is exact
                 and every factor must be regular.
+            exact: Whether to take the exact inverse of `A x G + damping` instead, from
+                the eigenvectors of both factors. Its products cost twice as much.
 
         Returns:
-            An operator of the same kind, symmetric and positive.
+            An operator, symmetric and positive.
 
         Reference: Martens, Grosse, Optimizing neural networks with Kronecker-factored
-        approximate curvature, 2015, arXiv:1503.05671, section 6.3.
+        approximate curvature, 2015, arXiv:1503.05671, section 6.3; for the exact one
+        appendix B.
         """
+        if exact:
+            return self.eigenbasis().inverse(damping)
         damping = jnp.asarray(damping, _dtype(self.theta))
         pairs = [
             _damped(A, G, jnp.sqrt(damping))
@@ -65,77 +86,66 @@ class KroneckerFactored(lx.AbstractLinearOperator):
             self.theta,
             self.layers,
             self.direct,
-            [_inverse(A) for A, _ in pairs],
-            [_inverse(G) for _, G in pairs],
-            [
-                1 / (B + damping) if B.ndim == 1 else _inverse(_shifted(B, damping))
-                for B in self.blocks
-            ],
+            [inverse(A) for A, _ in pairs],
+            [inverse(G) for _, G in pairs],
+            [block_inverse(B, damping) for B in self.blocks],
         )
 
-    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        """Returns the product with a tree like the trained one."""
-        taps = Taps(self.theta, [], list(self.layers), list(self.direct))
-        matrices, direct = taps.matrices(vector)
-        products = [
-            A @ M @ G
-            for A, M, G in zip(self.inputs, matrices, self.outputs, strict=True)
-        ]
-        rest = [
-            B * v if B.ndim == 1 else B @ v
-            for B, v in zip(self.blocks, direct, strict=True)
-        ]
-        return taps.gradient(products, rest)
+    def eigenbasis(self) -> KroneckerEigenbasis:
+        """Returns the same operator by the eigenvectors of its factors.
 
-    def as_matrix(self) -> Float[Array, "P P"]:
-        """Returns the operator in full, entries ordered as by `ravel_pytree`."""
-        flat, unravel = ravel_pytree(self.theta)
-        column = lambda v: ravel_pytree(self.mv(unravel(v)))[0]
-        return jax.vmap(column, out_axes=1)(jnp.eye(flat.size, dtype=flat.dtype))
+        Eigenvalues of a factor that are 0 to rounding become 0. Cost: one
+        eigendecomposition per factor.
+        """
+        inputs = [eigen(A) for A in self.inputs]
+        outputs = [eigen(G) for G in self.outputs]
+        return KroneckerEigenbasis(
+            self.theta,
+            self.layers,
+            self.direct,
+            [U for _, U in inputs],
+            [V for _, V in outputs],
+            [jnp.outer(a, g) for (a, _), (g, _) in zip(inputs, outputs, strict=True)],
+            self.blocks,
+        )
 
-    def transpose(self) -> "KroneckerFactored":
-        """Returns the operator itself: it is symmetric."""
-        return self
+    def trace(self) -> Float[Array, ""]:
+        """Returns the trace, exactly."""
+        pairs = zip(self.inputs, self.outputs, strict=True)
+        layers = [jnp.trace(A) * jnp.trace(G) for A, G in pairs]
+        return total([*layers, *map(block_trace, self.blocks)])
 
-    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        """Returns the shapes of the trained tree."""
-        return jax.eval_shape(lambda: self.theta)
+    def logdet(self, damping: float | Float[Array, ""] = 0.0) -> Float[Array, ""]:
+        """Returns the logarithm of the determinant of this plus `damping` times 1.
 
-    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        """Returns the shapes of the trained tree."""
-        return self.in_structure()
+        Args:
+            damping: 0 or more, in units of the operator.
 
+        Returns:
+            A number, from the eigenvalues of the factors; minus infinity if one of them
+            plus the damping is 0 to rounding.
+        """
+        return self.eigenbasis().logdet(damping)
 
-@lx.is_symmetric.register(KroneckerFactored)
-@lx.is_positive_semidefinite.register(KroneckerFactored)
-def _(operator: KroneckerFactored) -> bool:
-    return True
-
-
-@lx.is_diagonal.register(KroneckerFactored)
-@lx.is_tridiagonal.register(KroneckerFactored)
-@lx.is_lower_triangular.register(KroneckerFactored)
-@lx.is_upper_triangular.register(KroneckerFactored)
-@lx.has_unit_diagonal.register(KroneckerFactored)
-@lx.is_negative_semidefinite.register(KroneckerFactored)
-def _(operator: KroneckerFactored) -> bool:
-    return False
+    def squared_norm(self) -> Float[Array, ""]:
+        """Returns the sum of the squares of all entries, exactly."""
+        pairs = zip(self.inputs, self.outputs, strict=True)
+        layers = [jnp.sum(A**2) * jnp.sum(G**2) for A, G in pairs]
+        return total([*layers, *(jnp.sum(B**2) for B in self.blocks)])
 
 
-@lx.linearise.register(KroneckerFactored)
-@lx.conj.register(KroneckerFactored)
-def _(operator: KroneckerFactored) -> KroneckerFactored:
-    return operator
+class RowSlopes(NamedTuple):
+    """Derivatives of all rows, and how much each of them counts.
 
+    Attributes:
+        taps: The layers.
+        slopes: By term, with leading axis N.
+        weights: By term, `(N,)`.
+    """
 
-@lx.materialise.register(KroneckerFactored)
-def _(operator: KroneckerFactored) -> KroneckerFactored:
-    return operator
-
-
-@lx.diagonal.register(KroneckerFactored)
-def _(operator: KroneckerFactored) -> Float[Array, " P"]:
-    return jnp.diagonal(operator.as_matrix())
+    taps: Taps
+    slopes: list[Slopes]
+    weights: list[Float[Array, " _N"]]
 
 
 def kfac(
@@ -181,24 +191,52 @@ def kfac(
     Example:
         >>> step = kfac(objective, model, samples).inverse(1e-3).mv(gradient)
     """
-    taps, terms = tap_rows("kfac", objective, model, samples, _roots, transposed=False)
+    return factored(row_slopes("kfac", objective, model, samples))
+
+
+def row_slopes(
+    owner: str, objective: Objective, model: PyTree[Any], samples: Mapping[str, Samples]
+) -> RowSlopes:
+    """Returns what the Gauss-Newton matrix is made of, by layer and row.
+
+    Args:
+        owner: Who asks.
+        objective: What is wanted.
+        model: Any pytree.
+        samples: Samples for every label.
+
+    Returns:
+        The derivatives of the residuals of all rows, or of what stands for them.
+    """
+    taps, terms = tap_rows(owner, objective, model, samples, _roots, transposed=False)
     slopes = [
         jax.vmap(lambda row, k=k: taps.slopes(k, row))(rows.data)
         for k, rows in enumerate(terms)
     ]
-    weights = [row_shares(rows) for rows in terms]
+    return RowSlopes(taps, slopes, [row_shares(rows) for rows in terms])
+
+
+def factored(found: RowSlopes) -> KroneckerFactored:
+    """Returns the operator of derivatives of all rows.
+
+    Args:
+        found: The derivatives.
+
+    Returns:
+        The operator.
+    """
+    taps, slopes, weights = found
     factors = [
         _factors(layer, [s.layers[i][0] for s in slopes], weights)
         for i, layer in enumerate(taps.layers)
     ]
-    blocks = [_block([s.direct[j] for s in slopes]) for j in range(len(taps.direct))]
     return KroneckerFactored(
         taps.theta,
         tuple(taps.layers),
         tuple(taps.direct),
         [A for A, _ in factors],
         [G for _, G in factors],
-        blocks,
+        [_block([s.direct[j] for s in slopes]) for j in range(len(taps.direct))],
     )
 
 
@@ -244,17 +282,7 @@ def _damped(A: Array, G: Array, root: Array) -> tuple[Array, Array]:
     both = (mean(A) > 0) & (mean(G) > 0)
     # Where one of them is 0, any ratio will do.
     ratio = jnp.where(both, mean(A), 1) / jnp.where(both, mean(G), 1)
-    return _shifted(A, root * jnp.sqrt(ratio)), _shifted(G, root / jnp.sqrt(ratio))
-
-
-def _shifted(M: Float[Array, "n n"], by: Array) -> Float[Array, "n n"]:
-    return M + by * jnp.eye(len(M), dtype=M.dtype)
-
-
-def _inverse(M: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    factor = jax.scipy.linalg.cho_factor(M)
-    inverse = jax.scipy.linalg.cho_solve(factor, jnp.eye(len(M), dtype=M.dtype))
-    return (inverse + inverse.T) / 2
+    return shifted(A, root * jnp.sqrt(ratio)), shifted(G, root / jnp.sqrt(ratio))
 
 
 def _dtype(tree: PyTree[Array]) -> Any:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from osculate.core import Objective, trainable
 
 from ._descent import PATIENCE, flat_loss, stalled
-from ._kfac import KroneckerFactored, kfac
+from ._kfac import kfac
 from ._operators import flat_product, gauss_newton, linearized
 from ._precision import refuse_precision
 
@@ -84,7 +84,7 @@ class KfacDescent(eqx.Module):
         theta, build, loss_at = flat_loss(objective, model, samples)
         loss, gradient = jax.value_and_grad(loss_at)(theta)
         factored = kfac(objective, model, samples)
-        damping = state.damping * _mean_eigenvalue(factored)
+        damping = state.damping * factored.trace() / factored.in_size()
         _, unravel = ravel_pytree(trainable(model)[0])
         natural = factored.inverse(damping).mv(unravel(gradient))
         directions = jnp.stack([-ravel_pytree(natural)[0], state.update])
@@ -146,14 +146,6 @@ def _factor(gain: Scalar, accepted: Bool[Array, ""]) -> Scalar:
     """Changes the damping by how much of the promised decrease came (section 6.5)."""
     eased = jnp.where(gain > 0.75, EASE, jnp.where(gain < 0.25, 1 / EASE, 1.0))
     return jnp.where(accepted, eased, WORSE)
-
-
-def _mean_eigenvalue(operator: KroneckerFactored) -> Scalar:
-    """Returns the trace over the number of parameters."""
-    pairs = zip(operator.inputs, operator.outputs, strict=True)
-    layers = [jnp.trace(A) * jnp.trace(G) for A, G in pairs]
-    blocks = [jnp.sum(B) if B.ndim == 1 else jnp.trace(B) for B in operator.blocks]
-    return jnp.sum(jnp.stack([*layers, *blocks])) / operator.in_size()
 
 
 def kfac_descent(damping: float = 0.1, *, dtype: str = "float64") -> KfacDescent:

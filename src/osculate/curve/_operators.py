@@ -87,6 +87,9 @@ def gauss_newton(
     Example:
         >>> G = gauss_newton(objective, model, samples)
         >>> damped = G + 1e-3 * lineax.IdentityLinearOperator(G.in_structure())
+        >>> positive = lineax.positive_semidefinite_tag  # Lineax does not see it
+        >>> damped = lineax.TaggedLinearOperator(damped, positive)
+        >>> step = lineax.linear_solve(damped, gradient, lineax.CG(1e-3, 1e-3)).value
     """
     product = GaussNewtonProduct(objective, model, samples)
     return operator_of("gauss_newton", product, model, positive=_is_convex(objective))

@@ -53,9 +53,45 @@ class Spectrum(eqx.Module):
         Raises:
             ValueError: If there are fewer than two probes, which have no error.
         """
-        gap = (grid[None, :, None] - self.nodes[:, None, :]) / width
+        return self._widened(self.nodes, grid, width, "density")
+
+    def log_density(
+        self,
+        grid: Float[Array, " points"],
+        width: Float[Array, ""] | float,
+        floor: Float[Array, ""] | float,
+    ) -> Estimate:
+        """Returns the density of the sizes of eigenvalues on a logarithmic axis.
+
+        It is that of `log10(|eigenvalue| + floor)`: of either sign together, and those
+        below the floor near its logarithm. Products of finite precision tell nothing of
+        eigenvalues below rounding times the largest: a floor belongs above that.
+
+        Args:
+            grid: Where: decimal logarithms.
+            width: Standard deviation of one eigenvalue, in decades.
+            floor: A positive size, in units of the eigenvalues.
+
+        Returns:
+            A density per decade, of integral 1, at every point, and its standard error
+            over the probes.
+
+        Raises:
+            ValueError: If there are fewer than two probes, which have no error.
+        """
+        sizes = jnp.log10(jnp.abs(self.nodes) + floor)
+        return self._widened(sizes, grid, width, "log_density")
+
+    def _widened(
+        self,
+        nodes: Float[Array, "probes k"],
+        grid: Float[Array, " points"],
+        width: Float[Array, ""] | float,
+        owner: str,
+    ) -> Estimate:
+        gap = (grid[None, :, None] - nodes[:, None, :]) / width
         bell = jnp.exp(-0.5 * gap**2) / (math.sqrt(2 * math.pi) * width)
-        return mean(jnp.sum(bell * self.weights[:, None, :], -1), "density")
+        return mean(jnp.sum(bell * self.weights[:, None, :], -1), owner)
 
 
 def spectrum(
