@@ -244,3 +244,52 @@ def test_products_have_no_scale(key):
     method = curve.levenberg_marquardt(lane="free", scaled=True)
     with pytest.raises(ValueError, match="do not show the curvature of each"):
         method.init(*regression(key))
+
+
+DECAY = Objective({"d": Term(lambda m, x, y: m["a"] * jnp.exp(-m["b"] * x))})
+TIMES = jnp.linspace(0.0, 1.0, 20)
+SEEN = {"d": Samples(TIMES, 2 * jnp.exp(-3 * TIMES))}
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8, 1e14])
+def test_units_of_the_data_do_not_matter(scale):
+    probe = lambda m, x, y: (
+        m["a"] * jnp.exp(-m["b"] * x) + m["c"] * jnp.exp(-m["d"] * x)
+    )
+    loss = chance.Gaussian(jnp.asarray(1 / scale))
+    objective = Objective({"d": Term(probe, loss)})
+    start = dict(zip("abcd", map(jnp.asarray, (0.1, 8.0, -1.0, 7.0)), strict=True))
+    y = 2 * jnp.exp(-3 * TIMES) + jnp.exp(-20 * TIMES)
+    method = curve.levenberg_marquardt()
+    result = train.fit(
+        objective, start, {"d": Samples(TIMES, y)}, method, steps=80, every=80
+    )
+    assert result.history["loss"][-1] < 1e-20 * scale**2
+
+
+def test_bounds_of_another_form():
+    model = {"a": jnp.asarray(1.0), "b": jnp.asarray(0.5)}
+    for bound in ({"a": jnp.asarray(1.5)}, {"a": 0.0, "b": 0.0}, {"a": jnp.ones(2)}):
+        method = curve.levenberg_marquardt(upper=bound)
+        with pytest.raises(ValueError, match="upper is not a tree like the model's"):
+            method.init(DECAY, model, SEEN)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.5), (3.0, 2.9)])
+def test_a_start_outside_of_the_bounds(low, high):
+    bound = lambda a: {"a": jnp.asarray(a), "b": jnp.asarray(jnp.inf)}
+    lower = {"a": jnp.asarray(low), "b": jnp.asarray(-jnp.inf)}
+    method = curve.levenberg_marquardt(lower=lower, upper=bound(high))
+    model = {"a": jnp.asarray(2.1), "b": jnp.asarray(3.0)}
+    with pytest.raises(RuntimeError, match="the model lies outside of its bounds"):
+        train.fit(DECAY, model, SEEN, method, steps=2)
+
+
+def test_a_start_without_residuals_has_a_damping(key):
+    objective = Objective({"d": Term(lambda m, x, y: m * x)})
+    samples = {"d": Samples(TIMES, 0 * TIMES)}
+    for lane in ("free", "primal"):
+        method = curve.levenberg_marquardt(lane=lane)
+        state = method.init(objective, jnp.asarray(0.0), samples)
+        assert jnp.isfinite(state.damping)
+        assert state.damping > 0

@@ -159,3 +159,27 @@ def test_messages(key):
     bare = at(lambda z, y, w=1.0: jnp.sum(w * jnp.abs(z - y)))
     with pytest.raises(TypeError, match="no likelihood is known behind the loss"):
         train.fit(bare, net, rows, curve.natural_gradient(), steps=1)
+
+
+def test_classes_go_down_with_the_line_search_of_the_page(key):
+    X = jr.normal(jr.key(0), (120, 2))
+    Y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    objective = Objective({"c": Term(lambda n, x, y: n(x), chance.CategoricalLoss())})
+    net = nets.MLP(2, 2, width=8, depth=1, key=jr.key(1))
+    samples = {"c": Samples(X, Y)}
+    method = curve.natural_gradient(damping=1e-4, halvings=30)
+    loss = train.fit(objective, net, samples, method, steps=25).history["loss"]
+    assert loss[-1] < 0.05 * loss[0]
+
+
+def test_steps_into_nothing_are_shortened():
+    """The logarithm of what is left up to 3: the first full step goes beyond."""
+    objective = Objective({"l": Term(lambda m, x, y: jnp.log(3.0 - m) * (1 + x))})
+    x = jnp.linspace(0.0, 1.0, 20)
+    samples = {"l": Samples(x, 0 * x)}
+    for halvings in (0, 1):
+        method = curve.natural_gradient(1.0, 1e-6, halvings=halvings)
+        start = jnp.asarray(-300.0)
+        result = train.fit(objective, start, samples, method, steps=150, every=5)
+        assert result.stats["retries"] > 0
+        np.testing.assert_allclose(result.value, 2.0, atol=1e-3)

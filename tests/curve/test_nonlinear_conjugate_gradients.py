@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from least_squares import Vector, poisson, quadratic, regression, rosenbrock
 from osculate import curve, train
 from osculate.core import Objective, Samples, Status, Term
+from osculate.curve._nonlinear_conjugate_gradients import _hager_zhang
 
 BETAS = ["hager-zhang", "polak-ribiere"]
 
@@ -150,3 +151,17 @@ def test_messages(key):
         train.fit(
             objective, single, samples, curve.nonlinear_conjugate_gradients(), steps=1
         )
+
+
+def test_the_bound_looks_at_the_gradient_where_the_search_began():
+    bounded = 0
+    for seed in range(40):
+        before, after, d = jr.normal(jr.key(seed), (3, 3))
+        d = -before + 0.1 * d
+        y = after - before
+        beta = (y - 2 * d * (y @ y) / (d @ y)) @ after / (d @ y)
+        bound = 0.4 * (d @ before) / (d @ d)
+        bounded += bool(bound > beta)
+        found = _hager_zhang(after, y, d)
+        np.testing.assert_allclose(found, jnp.maximum(beta, bound), rtol=1e-12)
+    assert 0 < bounded < 40

@@ -123,3 +123,11 @@ def test_messages(key):
         curve.random_search(key, 0.0)
     with pytest.raises(ValueError, match=r"population=2.*4 neighbours or more"):
         curve.random_search(key, population=2)
+
+
+def test_any_generator_of_keys():
+    objective = Objective({"q": Term(lambda m, x, y: m)})
+    samples = {"q": Samples(jnp.zeros(1), jnp.zeros(1))}
+    method = curve.random_search(jr.key(0, impl="rbg"))
+    found = train.fit(objective, jnp.ones(3), samples, method, steps=20)
+    assert found.history["loss"][-1] < found.history["loss"][0]

@@ -12,7 +12,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from osculate import match, nets
+from osculate import curve, match, nets
 from osculate.core import (
     FitError,
     FitWarning,
@@ -463,6 +463,65 @@ def test_a_start_that_is_not_finite():
     assert good.status is Status.DONE
 
 
+SECOND_ORDER = {
+    "ssbroyden": curve.ssbroyden(),
+    "newton_cg": curve.newton_cg(),
+    "conjugate gradients": curve.nonlinear_conjugate_gradients(),
+    "levenberg_marquardt": curve.levenberg_marquardt(),
+    "kfac_descent": curve.kfac_descent(),
+}
+
+
+@pytest.mark.parametrize("method", SECOND_ORDER.values(), ids=SECOND_ORDER)
+def test_a_loss_without_derivative_is_no_convergence(method):
+    """The root of b squared has none at 0."""
+    probe = lambda m, x, y: m["a"] * x + jnp.sqrt(m["b"] ** 2)
+    roots = Objective({"r": Term(probe)})
+    model = {"a": jnp.asarray(1.0), "b": jnp.asarray(0.0)}
+    samples = {"r": Samples(jnp.arange(4.0), jnp.ones(4))}
+    message = r"no step could be taken: the loss is finite, but term 'r', row 0"
+    with pytest.warns(FitWarning, match=message):
+        result = fit(roots, model, samples, method, steps=4, every=2)
+    assert result.status is Status.NOT_FINITE
+    with pytest.raises(FitError, match=message):
+        fit(roots, model, samples, method, steps=4, every=2, throw=True)
+
+
+def test_a_gradient_without_a_square_is_no_convergence():
+    tiny = Objective({"t": Term(lambda m, x, y: 1e-12 * m * x)})
+    rows = {"t": Samples(jnp.ones(3, "float32"), jnp.zeros(3, "float32"))}
+    start, method = jnp.asarray(1.0, "float32"), curve.ssbroyden(dtype="float32")
+    with pytest.warns(FitWarning, match="leaves the range of float32"):
+        result = fit(tiny, start, rows, method, steps=4)
+    assert result.status is Status.NOT_FINITE
+    perfect = fit(TO_TWO, jnp.asarray(0.0), AT(2.0), curve.ssbroyden(), steps=50)
+    assert perfect.status is Status.CONVERGED
+    assert perfect.diagnosis == ""
+
+
+def test_a_validation_loss_that_is_never_finite():
+    held_out = AT(jnp.nan)
+    with pytest.warns(FitWarning, match="validation loss was never finite"):
+        result = fit(
+            TO_TWO, jnp.asarray(0.0), AT(2.0), DESCENT, steps=20, validation=held_out
+        )
+    assert result.stats["best_step"] == 20
+    assert float(result.value) != 0.0
+
+
+def test_retries_that_helped_are_not_told():
+    """A wall at 0.2 that steps of 1 and 1/2 jump behind; then there is none before."""
+    probe = lambda m, x, y: jnp.where(jnp.abs(m) < 0.2, jnp.nan, m)
+    wall = Objective({"w": Term(probe)})
+    sgd = first_order(optax.sgd, 1.0)
+    with pytest.warns(FitWarning) as told:
+        result = fit(
+            wall, jnp.asarray(2.0), {"w": AT(0.0)["d"]}, sgd, steps=60, every=2
+        )
+    assert "\n5 retries" in str(told[0].message)
+    assert result.stats["retries"] > 5
+
+
 def test_watching_over_a_fit_costs_nothing():
     """Compared with a step written by hand: the factor of the steps is all."""
     optimizer, by_hand = first_order(optax.adam, 1e-3), optax.adam(1e-3)
@@ -764,6 +823,52 @@ def test_validation_that_weighs_nothing():
     nothing = {"d": Samples(X, SAMPLES["d"].y, jnp.zeros(N))}
     with pytest.raises(ValueError, match="every weight of the validation samples is 0"):
         fit(OBJECTIVE, NET, SAMPLES, ADAM, steps=1, validation=nothing)
+
+
+def test_validation_of_two_terms_of_which_one_counts():
+    both = Objective({"d": Term(lambda m, x, y: m), "e": Term(lambda m, x, y: m)})
+    rows = AT(2.0)["d"]
+    none = Samples(rows.x, rows.y, jnp.zeros(len(rows.x)))
+    samples = {"d": rows, "e": rows}
+    held_out = {"d": none, "e": rows}
+    fit(both, jnp.asarray(0.0), samples, DESCENT, steps=2, validation=held_out)
+
+
+@pytest.mark.parametrize("wrong", [{"sample_every": 0}, {"patience": 0}])
+def test_numbers_of_steps_that_are_none(wrong):
+    options = {"steps": 5, "validation": AT(1.0), **wrong}
+    with pytest.raises(ValueError, match=f"`fit`: .*{next(iter(wrong))}=0"):
+        fit(TO_TWO, jnp.asarray(0.0), AT(2.0), DESCENT, **options)
+
+
+@pytest.mark.parametrize("model", [Fixed(jnp.ones(2)), jnp.arange(3), {"a": 1.0}])
+def test_a_model_without_anything_to_train(model):
+    for method in (ADAM, LBFGS, curve.ssbroyden()):
+        with pytest.raises(ValueError, match="`fit`: nothing of the model is trained"):
+            fit(TO_TWO, model, AT(2.0), method, steps=5)
+
+
+def test_a_term_without_rows():
+    empty = {"d": Samples(jnp.zeros((0,)), jnp.zeros((0,)))}
+    with pytest.raises(ValueError, match="`fit`: the samples of 'd' have no rows"):
+        fit(TO_TWO, jnp.asarray(0.0), empty, DESCENT, steps=5)
+
+
+def test_a_fit_resumed_with_another_column():
+    seen = []
+    options = {"steps": 20, "every": 10}
+    fit(TO_TWO, jnp.asarray(0.0), AT(2.0), DESCENT, watch=[seen.append], **options)
+    resume = seen[1].carry, seen[1].history
+    with pytest.raises(ValueError, match=r"do not both record \['validation'\]"):
+        fit(
+            TO_TWO,
+            jnp.asarray(0.0),
+            AT(2.0),
+            DESCENT,
+            validation=AT(1.0),
+            resume=resume,
+            **options,
+        )
 
 
 def test_a_fit_without_end():

@@ -254,3 +254,27 @@ def test_counts_that_are_none(every, steps):
     message = f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0"
     with pytest.raises(ValueError, match=message):
         loop(ADD, measure, begin(), steps=steps, every=every)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 20.5}, {"steps": 4, "every": 2.5}])
+def test_counts_that_are_not_whole(wrong):
+    with pytest.raises(TypeError):
+        loop(ADD, measure, begin(), **wrong)
+
+
+def test_observers_hear_why_it_ends():
+    seen = []
+    loop(ADD, measure, begin(), steps=10, every=5, watch=[seen.append])
+    assert [now.status for now in seen] == [None, None, None]
+    seen.clear()
+    end = lambda now: Status.STOPPED if now.step == 5 else None
+    loop(ADD, measure, begin(), steps=10, every=5, stop=[end], watch=[seen.append])
+    assert [now.status for now in seen] == [None, Status.STOPPED]
+
+
+def test_views_of_the_history_stay_as_they_were():
+    seen = []
+    done = loop(ADD, measure, begin(), steps=300, every=1, watch=[seen.append])
+    for now in seen:
+        np.testing.assert_array_equal(now.history["step"], np.arange(now.step + 1))
+    np.testing.assert_array_equal(done.history["step"], np.arange(301))

@@ -4,13 +4,14 @@ import io
 
 import numpy as np
 
+from osculate.core import Status
 from osculate.train import Progress, print_progress
 
 
-def look(step, seconds, *, steps: int | None = 100, **record):
+def look(step, seconds, *, steps: int | None = 100, status=None, **record):
     record = {"step": step, "loss": 0.125, **record}
     history = {"step": np.arange(step + 1)}
-    return Progress(step, steps, None, record, history, seconds)
+    return Progress(step, steps, None, record, history, seconds, status)
 
 
 class Terminal(io.StringIO):
@@ -57,3 +58,9 @@ def test_only_now_and_then_but_always_the_last():
     assert told.getvalue().splitlines() == [
         "step 100 of 100  loss 0.125  101 s, about 0 s left"
     ]
+
+
+def test_an_early_end_is_told():
+    told = Terminal()
+    print_progress(told, every=1e9)(look(50, 1.0, status=Status.CONVERGED))
+    assert told.getvalue().endswith("step 50 of 100  loss 0.125  1 s\n")

@@ -14,4 +14,4 @@ from ._result import (
     Status as Status,
 )
 from ._samples import Samples as Samples
-from ._term import Term as Term
+from ._term import Term as Term, is_square as is_square

@@ -18,7 +18,10 @@ class Status(enum.Enum):
     CONVERGED = "converged: at this precision no step lowers the loss any further"
     STOPPED = "stopped early: the validation loss no longer fell"
     OUT_OF_TIME = "the time budget was used up"
-    NOT_FINITE = "the loss became infinite or NaN; the best finite iterate was kept"
+    NOT_FINITE = (
+        "the loss or its derivative became infinite or NaN; the best finite iterate "
+        "was kept"
+    )
 
 
 class FitError(RuntimeError):
@@ -41,7 +44,8 @@ class Result(eqx.Module):
         stats: Numbers about the whole fit: `"steps"`, `"best_step"`, `"seconds"`, and
             `"retries"`, how often steps were taken anew and shorter.
         status: How it ended.
-        diagnosis: Where the loss was not finite: step, term and row; else empty.
+        diagnosis: Where the loss or its derivative was not finite: step, term and row;
+            else empty.
     """
 
     value: PyTree[Any]

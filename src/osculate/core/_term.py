@@ -149,6 +149,18 @@ class Term(eqx.Module):
         return {name: found[name] for name in z}
 
 
+def is_square(loss: Any) -> bool:
+    """Tells whether a loss is half the square of a residual that it offers.
+
+    Args:
+        loss: Of a term; one, not a dictionary.
+
+    Returns:
+        Whether it has a `residual`.
+    """
+    return getattr(loss, "residual", None) is not None
+
+
 def _pick(choice: Any, name: str) -> Any:
     if not isinstance(choice, Mapping):
         return choice
@@ -185,7 +197,7 @@ def _share(weight: PyTree[Any], name: str, z: Array | jax.ShapeDtypeStruct) -> A
 
 
 def _residual(loss: Any) -> Callable[..., Any]:
-    if not hasattr(loss, "residual"):
+    if not is_square(loss):
         raise ValueError(
             f"`Term`: the loss {loss!r} is no sum of squares: it has no "
             "`residual`. Use `Gaussian()`, or a method that needs none."

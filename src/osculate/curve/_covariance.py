@@ -163,9 +163,13 @@ def covariance(
         the pair of Jacobians. SPEC K3.4.14.
 
     Example:
-        >>> of = lambda model: model(jnp.ones(2))
-        >>> found = covariance(objective, model, samples, of=of, observed="fit")
-        >>> low, high = found.interval(0.95)
+        >>> line = Objective({"fit": Term(lambda slope, x, y: slope * x)})
+        >>> with jax.enable_x64(True):
+        ...     x, y = jnp.arange(1.0, 5.0), jnp.array([1.1, 1.9, 3.2, 3.9])
+        ...     slope, rows = (x @ y) / (x @ x), {"fit": Samples(x, y)}
+        ...     found = covariance(line, slope, rows, of=lambda m: m, observed="fit")
+        >>> round(float(found.value), 3), round(float(found.standard_error), 3)
+        (1.003, 0.028)
     """
     _refuse(objective, model, samples, sigma, tolerance, rank_tolerance)
     value, G, parts = _linearized(objective, model, samples, of)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, Samples
+from osculate.core import Objective, Samples, is_square
 
 from ._eigenbasis import KroneckerEigenbasis
 from ._layer_blocks import (
@@ -245,7 +245,7 @@ def _roots(rows: Rows, model: PyTree[Any], row: PyTree[Any]) -> Float[Array, " M
     x, y, share = row
     losses = rows.term.loss
     each = losses.values() if isinstance(losses, Mapping) else [losses]
-    if all(getattr(loss, "residual", None) is not None for loss in each):
+    if all(map(is_square, each)):
         return rows.residual(model, row)
     z, unravel = ravel_pytree(rows.term.at(model, x, y))
     loss = lambda z: sum(rows.term.loss_at(unravel(z), y, share).values())

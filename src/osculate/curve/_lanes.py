@@ -27,7 +27,7 @@ Residuals = Float[Array, " R"]
 MAX_DENSE = (
     12_000  # rows of a matrix that is still factored: 1.2 GB in double precision
 )
-COPIES = 3  # of that matrix: of this step, of the last one, and its factor
+COPIES = 5  # of that matrix: of this chunk, of the one before, and its factors
 SMALL = 2**20  # entries of a J that is formed, since nothing is faster
 
 
@@ -228,7 +228,9 @@ def dense_memory(num_rows: int, dtype: Any) -> int:
     return COPIES * num_rows**2 * jnp.dtype(dtype).itemsize
 
 
-def refuse_lane(owner: str, name: str, P: int, R: int, dtype: Any) -> None:
+def refuse_lane(
+    owner: str, name: str, P: int, R: int, dtype: Any, products: str = "lane 'free'"
+) -> None:
     """Checks that the matrix of a lane fits into memory.
 
     Args:
@@ -237,6 +239,7 @@ def refuse_lane(owner: str, name: str, P: int, R: int, dtype: Any) -> None:
         P: Number of parameters.
         R: Number of residuals.
         dtype: Of the parameters.
+        products: What needs no matrix.
 
     Raises:
         ValueError: If it does not; the message names what does.
@@ -249,13 +252,13 @@ def refuse_lane(owner: str, name: str, P: int, R: int, dtype: Any) -> None:
     if needed[name] <= present:
         return
     other = "dual" if name == "primal" else "primal"
-    advice = "'free'"
+    advice = products
     if needed[other] <= present:
-        advice = f"{other!r} ({_gigabytes(needed[other])}) or {advice}"
+        advice = f"lane {other!r} ({_gigabytes(needed[other])}) or {advice}"
     raise ValueError(
         f"`{owner}`: lane {name!r} factors a matrix of {rows[name]} x {rows[name]} "
         f"numbers, which takes {_gigabytes(needed[name])} with its copies; there are "
-        f"{_gigabytes(present)} of memory.\nUse lane {advice}."
+        f"{_gigabytes(present)} of memory.\nUse {advice}."
     )
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from osculate.core import Objective, did_you_mean
+from osculate.core import Objective, did_you_mean, trainable
 
 from ._descent import PATIENCE, stalled
 from ._flat import flatten
@@ -74,6 +74,7 @@ class LevenbergMarquardt(eqx.Module):
         theta, _ = flatten(model)
         refuse_precision("levenberg_marquardt", theta.dtype, self.dtype)
         refuse_losses("levenberg_marquardt", objective)
+        _refuse_bounds(model, lower=self.lower, upper=self.upper)
         here = local(objective, model, samples)
         lane = self._lane(here, first=True)
         matrix = lane.matrix(objective, model, samples)
@@ -81,10 +82,18 @@ class LevenbergMarquardt(eqx.Module):
         rayleigh = (gradient @ gradient) / (here.residual @ here.residual)
         diagonal = lane.diagonal(matrix)
         largest = rayleigh if diagonal is None else jnp.max(diagonal)
+        largest = jnp.where(largest > 0, largest, 1.0)  # also where it is 0 / 0
         scale = jnp.ones_like(theta)
         if self.scaled:
             scale = _scale(diagonal, theta)
             largest = jnp.ones_like(largest)
+        low, high = self._bounds(theta)
+        largest = eqx.error_if(
+            largest,
+            jnp.any((theta < low) | (theta > high) | (low > high)),
+            "`levenberg_marquardt`: the model lies outside of its bounds, or a lower "
+            "one is above the upper one. Begin between them.",
+        )
         return LMState(
             matrix=matrix,
             damping=FIRST_DAMPING * largest,
@@ -133,7 +142,7 @@ class LevenbergMarquardt(eqx.Module):
             scale = jnp.maximum(scale, _scale(lane.diagonal(matrix), theta))
         following = LMState(
             matrix=matrix,
-            damping=jnp.clip(state.damping * factor, _least(loss.dtype), _MOST),
+            damping=jnp.clip(state.damping * factor, *_range(loss.dtype)),
             growth=jnp.where(accepted, 2.0, 2 * state.growth),
             scale=scale,
             stalled=stuck,
@@ -195,17 +204,33 @@ class LevenbergMarquardt(eqx.Module):
                 "curvature of each parameter. Leave scaled out, or choose 'primal'."
             )
         if first:
-            refuse_lane(owner, name, P, P if by_parameter else R, dtype)
+            products = "fewer parameters" if self.scaled else "lane 'free'"
+            refuse_lane(owner, name, P, P if by_parameter else R, dtype, products)
         if first and name == "free" and self.lane is None:
             report_free(owner, P, P if by_parameter else R, dtype)
         return LANES[name]()
 
 
-_MOST = 1e12
+def _range(dtype: Any) -> tuple[float, float]:
+    """Returns the least and the most damping: it has the units of the matrix."""
+    known = jnp.finfo(dtype)
+    return float(known.tiny) ** 0.5, float(known.max) ** 0.5
 
 
-def _least(dtype: Any) -> float:
-    return float(jnp.finfo(dtype).tiny) ** 0.5
+def _refuse_bounds(model: PyTree[Any], **bounds: PyTree[Any]) -> None:
+    """Checks that bounds have the arrays of what is trained."""
+    forms = lambda theta: (
+        jax.tree.structure(theta),
+        [a.shape for a in jax.tree.leaves(theta)],
+    )
+    wanted = forms(trainable(model)[0])
+    for name, bound in bounds.items():
+        if bound is not None and forms(trainable(bound)[0]) != wanted:
+            raise ValueError(
+                f"`levenberg_marquardt`: {name} is not a tree like the model's; "
+                "expected an array for each that is trained. Use inf where there is no "
+                "bound."
+            )
 
 
 def _scale(diagonal: Array | None, theta: Vector) -> Vector:
@@ -245,7 +270,8 @@ def levenberg_marquardt(
             1e-7 of its first value is enough.
 
     Returns:
-        An Optimizer for `train.fit`.
+        An Optimizer for `train.fit`. Its `init` raises where bounds are no tree like
+        the model's, or the model lies outside of them.
 
     Raises:
         ValueError: If the lane is not known.

@@ -104,7 +104,8 @@ def line_search(
 
 def _judged(now: _Search, here: _End, gradient: Vector, start: _End) -> _Search:
     """Takes a trial in: accepts it, or makes it an end of the bracket."""
-    slack = ROUNDING * jnp.abs(start.loss)
+    rounding = max(ROUNDING, 10 * float(jnp.finfo(start.loss.dtype).eps))
+    slack = rounding * jnp.abs(start.loss)
     finite = jnp.isfinite(here.loss) & jnp.isfinite(here.slope)
     armijo = here.loss <= start.loss + DECREASE * here.step * start.slope
     close = here.loss <= start.loss + slack

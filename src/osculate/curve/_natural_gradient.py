@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, did_you_mean
+from osculate.core import Objective, did_you_mean, is_square
 
 from ._descent import flat_loss
 from ._fisher import fisher
@@ -36,10 +36,12 @@ class NaturalGradientState(NamedTuple):
     Attributes:
         direction: The last direction, before its step size, `(P,)`.
         step_size: What it was multiplied by.
+        scale: Factor of all step sizes; 1 unless a fit has asked for shorter ones.
     """
 
     direction: Float[Array, " P"]
     step_size: Scalar
+    scale: Scalar
 
 
 class _Here(NamedTuple):
@@ -88,8 +90,8 @@ class NaturalGradient(eqx.Module):
             self._check_lane(objective, model, samples)
         else:
             fisher(objective, model, samples)  # refuses losses it does not know
-        zero = jnp.zeros_like(theta)
-        return NaturalGradientState(zero, jnp.zeros((), zero.dtype))
+        zero, one = jnp.zeros_like(theta), jnp.ones((), theta.dtype)
+        return NaturalGradientState(zero, jnp.zeros_like(one), one)
 
     def moved(
         self,
@@ -118,26 +120,35 @@ class NaturalGradient(eqx.Module):
         damping, momentum, largest = (
             a.astype(dtype) for a in (self.damping, self.momentum, self.step_size)
         )
+        largest = largest * state.scale
         here = look(self.lane, objective, model, samples, damping)
         direction = here.direction(momentum * state.direction)
         size = self._step_size(here, direction, largest)
         moved = here.build(here.theta + size * direction)
-        return moved, NaturalGradientState(direction, size)
+        return moved, NaturalGradientState(direction, size, state.scale)
+
+    def shorter(self, state: NaturalGradientState) -> NaturalGradientState:
+        """Halves this step and all that follow."""
+        return state._replace(scale=state.scale / 2)
 
     def _step_size(self, here: _Here, direction: Vector, largest: Scalar) -> Scalar:
-        """Halves the step size as often as that lowers the loss."""
+        """Returns the step size of the lowest loss among all halvings of the largest.
+
+        Where none is finite it is the smallest.
+        """
         if not self.halvings:
             return largest
         loss = lambda size: here.loss(here.theta + size * direction)
         sizes = largest * 0.5 ** jnp.arange(self.halvings + 1, dtype=largest.dtype)
         losses = jax.lax.map(loss, sizes)
-        return sizes[jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))]
+        finite = jnp.isfinite(losses)
+        lowest = jnp.argmin(jnp.where(finite, losses, jnp.inf))
+        return sizes[jnp.where(finite.any(), lowest, self.halvings)]
 
     def _by_residuals(self, objective: Objective) -> bool:
         """Whether F is J'J of residuals; other likelihoods only have products."""
         losses = [loss for t in objective.terms.values() for loss in losses_of(t)]
-        squares = all(getattr(loss, "residual", None) is not None for loss in losses)
-        return squares or self.lane in ("primal", "dual")
+        return all(map(is_square, losses)) or self.lane in ("primal", "dual")
 
     def _check_lane(
         self, objective: Objective, model: PyTree[Any], samples: Any
@@ -218,7 +229,8 @@ def natural_gradient(
         step_size: Multiple of the direction; of squares 1 is a Gauss-Newton step.
         damping: What is added to F, in its units.
         momentum: From 0 to below 1.
-        halvings: How often the step size may be halved; the lowest loss is taken.
+        halvings: How often the step size may be halved. All are tried at every step, an
+            evaluation of the loss each, and the lowest loss is taken.
         lane: `"primal"`, `"dual"` (for squares) or `"free"`; None chooses by P and R,
             and `"free"` where a loss is no square.
         dtype: Precision of the parameters.

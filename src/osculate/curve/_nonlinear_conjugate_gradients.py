@@ -160,10 +160,13 @@ def _polak_ribiere(gradient: Vector, change: Vector, direction: Vector) -> Scala
 
 
 def _hager_zhang(gradient: Vector, change: Vector, direction: Vector) -> Scalar:
-    """Hager and Zhang (2005), eq. 1.3, not below `0.4 d'g / d'd` (2013, eq. 2.2)."""
+    """Hager and Zhang (2005), eq. 1.3, and the bound of 2013 from below.
+
+    That is `0.4 d'g / d'd` with the gradient g where the search along d began.
+    """
     along = direction @ change
     skewed = change - 2 * direction * ((change @ change) / along)
-    least = 0.4 * (direction @ gradient) / (direction @ direction)
+    least = 0.4 * (direction @ (gradient - change)) / (direction @ direction)
     return jnp.maximum((skewed @ gradient) / along, least)
 
 

@@ -56,16 +56,17 @@ class QuasiNewtonState(NamedTuple):
 class QuasiNewton(eqx.Module):
     """Dense quasi-Newton method of the self-scaled Broyden class.
 
-    It wants all samples at once. Memory: P^2 numbers, twice while a step is taken; a
-    step costs little more than one value and gradient up to P = 1,000, and O(P^2)
-    beyond.
+    It wants all samples at once. Memory: P^2 numbers, three times in a fit; a step
+    costs little more than one value and gradient up to P = 1,000, and O(P^2) beyond.
 
     Attributes:
+        name: Of the method, for messages.
         scaling: Function `(excess, b, hh, first, P) -> (tau, sigma)`.
         dtype: The precision that the parameters must have.
         evaluations: At most so many per line search.
     """
 
+    name: str = eqx.field(static=True)
     scaling: Callable[..., tuple[Scalar, Scalar]] = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
     evaluations: int = eqx.field(static=True)
@@ -75,8 +76,8 @@ class QuasiNewton(eqx.Module):
     ) -> QuasiNewtonState:
         """Returns the state with the identity as inverse Hessian."""
         theta = flat_loss(objective, model, samples).theta
-        refuse_precision("ssbroyden", theta.dtype, self.dtype)
-        refuse_large("ssbroyden", (2, theta.size, theta.size), theta.dtype, INSTEAD)
+        refuse_precision(self.name, theta.dtype, self.dtype)
+        refuse_large(self.name, (3, theta.size, theta.size), theta.dtype, INSTEAD)
         nothing = jnp.asarray(jnp.nan, theta.dtype)
         zero = jnp.asarray(0)
         state = QuasiNewtonState(
@@ -160,7 +161,7 @@ def ssbroyden(*, dtype: str = "float64", evaluations: int = 20) -> QuasiNewton:
         An Optimizer for `train.fit`. Its `init` refuses parameters whose matrix has no
         room in memory.
     """
-    return QuasiNewton(_broyden, dtype, evaluations)
+    return QuasiNewton("ssbroyden", _broyden, dtype, evaluations)
 
 
 def ssbfgs(
@@ -178,7 +179,8 @@ def ssbfgs(
     Returns:
         An Optimizer for `train.fit`.
     """
-    return QuasiNewton(_scaled_bfgs if scaled else _bfgs, dtype, evaluations)
+    scaling = _scaled_bfgs if scaled else _bfgs
+    return QuasiNewton("ssbfgs", scaling, dtype, evaluations)
 
 
 def _first_trial(state: QuasiNewtonState) -> Scalar:

@@ -43,11 +43,13 @@ class RandomSearch(eqx.Module):
         step_size: The first one.
         population: Neighbours per step, or None.
         key: Data of the random key.
+        kind: Name of its generator.
     """
 
     step_size: Scalar
     population: int | None = eqx.field(static=True)
     key: UInt32[Array, "..."]
+    kind: str = eqx.field(static=True)
 
     def init(
         self, objective: Objective, model: PyTree[Any], samples: Any
@@ -71,7 +73,7 @@ class RandomSearch(eqx.Module):
         theta, build, loss_at = flat_loss(objective, model, samples)
         P, dtype = theta.size, theta.dtype
         weights = _weights(self.population or _population(P))
-        key = jr.fold_in(jr.wrap_key_data(state.key), state.step)
+        key = jr.fold_in(jr.wrap_key_data(state.key, impl=self.kind), state.step)
         draws = jr.normal(key, (weights.size, P), dtype)
         at = lambda z: loss_at(theta + state.step_size * z)
         losses = jax.lax.map(at, draws)
@@ -167,5 +169,5 @@ def random_search(
             f"`random_search`: step_size={step_size}, population={population}; "
             "expected a positive step size, and 4 neighbours or more."
         )
-    data = jr.key_data(key)
-    return RandomSearch(jnp.asarray(float(step_size)), population, data)
+    data, kind = jr.key_data(key), str(jr.key_impl(key))
+    return RandomSearch(jnp.asarray(float(step_size)), population, data, kind)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, Samples, Term
+from osculate.core import Objective, Samples, Term, is_square
 
 
 class Rows(NamedTuple):
@@ -119,7 +119,7 @@ def refuse_losses(owner: str, objective: Objective) -> None:
     for label, term in objective.terms.items():
         several = isinstance(term.loss, Mapping)
         for name, loss in (term.loss if several else {"": term.loss}).items():
-            if not hasattr(loss, "residual"):
+            if not is_square(loss):
                 part = f"{label}.{name}" if name else label
                 raise ValueError(
                     f"`{owner}`: the loss of {part!r}, {type(loss).__name__}, is no "

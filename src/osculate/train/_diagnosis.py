@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Objective, Samples, trainable
@@ -31,7 +32,7 @@ def diagnose(
         samples: Samples for every label, where the carry holds none.
         replay: `(carry, begin_step, count) -> chunk`; counts are not compiled in.
         bad: The chunk that ended with such a loss; its carry has `model` and `samples`.
-        retries: How often it was begun again.
+        retries: How often this chunk was begun again.
 
     Returns:
         Step, term and row, and what to look for.
@@ -44,7 +45,8 @@ def diagnose(
     finite = all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(after))
     model = bad.carry.model if finite else bad.begin.model
     place = find_place(objective, model, points(bad.carry))
-    where = "the parameters left the range of their precision"
+    what = "the sum of the terms" if finite else "the parameters"
+    where = f"{what} left the range of the precision"
     if place is not None:
         where = f"{place} is not finite"
     when = f"after step {bad.step}" if bad.step else "before the first step"
@@ -54,6 +56,52 @@ def diagnose(
         f"iterate was kept.{tried}\nCheck the data of that row, and the term for a "
         "square root, a logarithm or a quotient at 0; or take smaller steps."
     )
+
+
+def why_stuck(
+    objective: Objective,
+    model: PyTree[Any],
+    samples: Mapping[str, Samples],
+    *,
+    moved: bool,
+) -> str:
+    """Returns why a method could take no step, where that was no minimum.
+
+    Args:
+        objective: What is wanted.
+        model: The point, of a finite loss.
+        samples: Samples for every label.
+        moved: Whether steps were taken before.
+
+    Returns:
+        What to tell; empty where the gradient is sound.
+    """
+    gradient, square = _gradient(objective, model, samples)
+    if not bool(jnp.isfinite(gradient).all()):
+        place = find_place(objective, model, samples) or "its derivative"
+        return (
+            f"`fit`: no step could be taken: the loss is finite, but {place} is not "
+            "finite.\nCheck the term for a square root or a quotient at 0."
+        )
+    # After steps a gradient that is small beyond measure is that of a perfect fit.
+    lost = float(square) == 0 and bool(gradient.any()) and not moved
+    if lost or not bool(jnp.isfinite(square)):
+        return (
+            "`fit`: no step could be taken: the square of the gradient, whose largest "
+            f"entry is {float(jnp.abs(gradient).max()):.1g}, leaves the range of "
+            f"{gradient.dtype}.\nScale the loss, as by Gaussian(sigma), or use float64."
+        )
+    return ""
+
+
+@eqx.filter_jit
+def _gradient(
+    objective: Objective, model: PyTree[Any], samples: Mapping[str, Samples]
+) -> tuple[Float[Array, " P"], Float[Array, ""]]:
+    theta, build = trainable(model)
+    slopes = jax.grad(lambda t: objective(build(t), samples)[0])(theta)
+    gradient = ravel_pytree(slopes)[0]
+    return gradient, gradient @ gradient
 
 
 class Place(NamedTuple):
@@ -166,6 +214,11 @@ def _of_rows(loss: _Loss, model: PyTree[Any], data: PyTree[Any]) -> Float[Array,
 
 
 def _shown(x: PyTree[Any]) -> str:
-    numbers = np.concatenate([np.ravel(a) for a in jax.tree.leaves(x)])
+    plain = lambda a: jax.random.key_data(a) if _is_key(a) else a
+    numbers = np.concatenate([np.ravel(plain(a)) for a in jax.tree.leaves(x)])
     text = ", ".join(f"{n:.6g}" for n in numbers[:6])
     return f"x = [{text}{', ...' if len(numbers) > 6 else ''}]"
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -22,14 +22,19 @@ from osculate.core import (
     Sampler,
     Samples,
     Status,
+    trainable,
 )
 
-from ._diagnosis import diagnose
-from ._loop import Progress, loop, take_chunk
+from ._diagnosis import diagnose, why_stuck
+from ._loop import Done, Progress, loop, take_chunk
 from ._place import alike, beside
 
 CONVERGED = "converged"  # the one note that is no column of the history
 RETRIES = 5  # in a row, each with half the step of the one before
+NO_VALIDATION = (
+    "`fit`: the validation loss was never finite: the last iterate is returned, not "
+    "the best.\nCheck the validation samples; give what is missing weight 0."
+)
 
 
 class Snapshot(eqx.Module):
@@ -154,7 +159,21 @@ def start(
 
     Returns:
         The snapshot.
+
+    Raises:
+        ValueError: If nothing is trained, or a term has no rows.
     """
+    if not jax.tree.leaves(trainable(model)[0]):
+        raise ValueError(
+            "`fit`: nothing of the model is trained; expected arrays of real numbers "
+            "outside of `Fixed`. Look at `core.trainable(model)`."
+        )
+    for label in objective.terms:
+        if label in samples and not len(jax.tree.leaves(samples[label].x)[0]):
+            raise ValueError(
+                f"`fit`: the samples of {label!r} have no rows; expected one or more. "
+                "Leave the term out of the objective."
+            )
     model = beside(model, samples)
     state = _init(optimizer, objective, model, samples)
     kept = None if sampler is None else dict(samples)
@@ -214,16 +233,17 @@ def fit(
         key: Key of the sampler.
         resume: A snapshot and the history that led to it.
         watch: Called with a `Progress` after each chunk, whose carry is the snapshot.
-        throw: Raise where the loss became infinite or NaN.
+        throw: Raise where the loss or its derivative became infinite or NaN.
 
     Returns:
         The iterate best on `validation` (the last finite one without), with history.
 
     Raises:
         ValueError: If a sampler has no key, patience has no validation, the validation
-            samples weigh nothing, a term is called like a column of the history,
-            nothing limits the fit, or the snapshot is one of another fit.
-        FitError: If `throw` and the loss became infinite or NaN.
+            samples weigh nothing, a term is called like a column of the history or
+            has no rows, nothing is trained, nothing limits the fit or a number of steps
+            is below 1, or the snapshot is one of another fit.
+        FitError: If `throw` and the loss or its derivative became infinite or NaN.
     """
     if sampler is not None and key is None:
         raise ValueError(
@@ -236,31 +256,33 @@ def fit(
             "`fit`: every weight of the validation samples is 0: no iterate can be "
             "chosen on them. Pass rows that count, or validation=None."
         )
+    if sample_every < 1 or (patience is not None and patience < 1):
+        raise ValueError(
+            f"`fit`: sample_every={sample_every}, patience={patience}; expected whole "
+            "numbers of steps, 1 or more."
+        )
     samples = dict(samples)
-    retry = _Retry(getattr(optimizer, "shorter", None))
-    snapshot, history = start(objective, model, samples, optimizer, sampler=sampler), {}
-    if resume is not None:
-        _refuse_other(resume[0], snapshot)
-        snapshot, history = resume
+    history = {} if resume is None else resume[1]
+    held_out = None if validation is None else dict(validation)
     stop = []
     if target is not None:
         stop.append(functools.partial(_reached, target))
     if patience is not None:
         stop.append(functools.partial(_stale, patience))
-    snapshot = _placed(snapshot, samples)
     step = _Step(objective, samples, optimizer, sampler, key, sample_every)
-    held_out = None if validation is None else dict(validation)
     measure = _Measure(objective, samples, optimizer, held_out)
     # New samples give an optimizer that has converged something to do again.
     ended = _Ended(optimizer) if sampler is None else None
+    retry = _Retry(getattr(optimizer, "shorter", None))
+    begin = int(history["step"][-1]) if history else 0
     done = loop(
         step,
         measure,
-        snapshot,
+        _first(objective, model, samples, optimizer, sampler, resume),
         steps=steps,
         seconds=seconds,
         every=every,
-        begin=int(history["step"][-1]) if history else 0,
+        begin=begin,
         history=history,
         ended=ended,
         retry=retry,
@@ -268,12 +290,20 @@ def fit(
         watch=watch,
     )
     last: Snapshot = done.carry
-    diagnosis = ""
-    if done.status is Status.NOT_FINITE:
+    end = samples if last.samples is None else last.samples
+    status, diagnosis = done.status, ""
+    if status is Status.NOT_FINITE:
         replay = functools.partial(take_chunk, step, measure, ended)
-        diagnosis = diagnose(objective, samples, replay, done.chunk, retry.taken)
-        if throw:
-            raise FitError(diagnosis)
+        diagnosis = diagnose(objective, samples, replay, done.chunk, retry.last)
+    elif status is Status.CONVERGED and _is_suspicious(done, begin):
+        diagnosis = why_stuck(objective, last.model, end, moved=done.steps > begin)
+        status = Status.NOT_FINITE if diagnosis else status
+    elif held_out is not None and not np.isfinite(last.best_loss):
+        last = dataclasses.replace(last, best=last.model, best_step=done.steps)
+        warnings.warn(NO_VALIDATION, FitWarning, stacklevel=2)
+    if diagnosis and throw:
+        raise FitError(diagnosis)
+    if diagnosis:
         warnings.warn(diagnosis, FitWarning, stacklevel=2)
     stats = {
         "steps": done.steps,
@@ -281,23 +311,47 @@ def fit(
         "seconds": done.seconds,
         "retries": retry.taken,
     }
-    end = samples if last.samples is None else last.samples
-    return Result(
-        last.best, objective, end, done.history, stats, done.status, diagnosis
-    )
+    return Result(last.best, objective, end, done.history, stats, status, diagnosis)
 
 
 class _Retry:
     """Goes back to the beginning of a chunk, with shorter steps where there are any."""
 
     def __init__(self, shorter: Callable[[PyTree[Any]], PyTree[Any]] | None):
-        self._shorter, self.taken = shorter, 0
+        self._shorter = shorter
+        self.taken = self.last = 0  # in all, and in the last chunk that needed some
 
     def __call__(self, begin: Snapshot, times: int) -> Snapshot | None:
         if self._shorter is None or times == RETRIES:
             return None
-        self.taken += 1
+        self.taken, self.last = self.taken + 1, times + 1
         return dataclasses.replace(begin, state=self._shorter(begin.state))
+
+
+def _first(
+    objective: Objective,
+    model: PyTree[Any],
+    samples: Mapping[str, Samples],
+    optimizer: Optimizer,
+    sampler: Sampler | None,
+    resume: tuple[Snapshot, dict[str, np.ndarray]] | None,
+) -> Snapshot:
+    """Returns the snapshot that a fit begins with, where its samples want it."""
+    now = start(objective, model, samples, optimizer, sampler=sampler)
+    if resume is not None:
+        _refuse_other(resume[0], now)
+        now = resume[0]
+    rest = beside(dataclasses.replace(now, samples=None), samples)
+    kept = None if now.samples is None else alike(now.samples, samples)
+    return dataclasses.replace(rest, samples=kept)
+
+
+def _is_suspicious(done: Done, begin: int) -> bool:
+    """Whether what ended as converged may not be: it is worth a gradient to know."""
+    loss = done.history["loss"]
+    state = jax.tree.leaves(eqx.filter(done.carry.state, eqx.is_inexact_array))
+    unsound = any(not bool(jnp.isfinite(leaf).all()) for leaf in state)
+    return done.steps == begin or not loss[-1] < loss[0] or unsound
 
 
 def _refuse_other(found: Snapshot, expected: Snapshot) -> None:
@@ -326,15 +380,8 @@ def _refuse_other(found: Snapshot, expected: Snapshot) -> None:
 def _counts(objective: Objective, samples: Mapping[str, Samples]) -> bool:
     """Whether any row or entry of the samples of these terms has a weight."""
     wanted = [samples[label].weight for label in objective.terms if label in samples]
-    weights = jax.tree.leaves(wanted)
-    return not weights or any(bool((w != 0).any()) for w in weights)
-
-
-def _placed(now: Snapshot, samples: Mapping[str, Samples]) -> Snapshot:
-    """Puts a snapshot, new or loaded, where samples that are spread want it."""
-    rest = beside(dataclasses.replace(now, samples=None), samples)
-    kept = None if now.samples is None else alike(now.samples, samples)
-    return dataclasses.replace(rest, samples=kept)
+    weights = jax.tree.leaves(wanted, is_leaf=lambda w: w is None)
+    return any(w is None or bool((w != 0).any()) for w in weights)
 
 
 def _reached(target: float, now: Progress) -> Status | None:

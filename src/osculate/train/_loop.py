@@ -1,7 +1,7 @@
 """The one loop: compiled chunks of steps, history, budgets; it knows no objective."""
 
-import functools
 import itertools
+import operator
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, PyTree
 from osculate.core import Status
 
 from ._agreement import Agreement
+from ._lines import Lines
 from ._place import held, places
 
 MOST_STEPS = 2**31 - 1  # they are counted in 32 bits
@@ -30,6 +31,7 @@ class Progress(NamedTuple):
         record: The newest line of the history.
         history: All lines by name.
         seconds: Since this call began.
+        status: Why the loop ends here, or None where it goes on.
     """
 
     step: int
@@ -38,6 +40,7 @@ class Progress(NamedTuple):
     record: dict[str, float | int]
     history: dict[str, np.ndarray]
     seconds: float
+    status: Status | None = None
 
 
 class Done(NamedTuple):
@@ -64,7 +67,7 @@ class Chunk(NamedTuple):
     """Steps taken in one compiled call.
 
     Attributes:
-        begin: The carry before them.
+        begin: The carry before them; None once the next chunk has begun.
         begin_step: The steps before them.
         carry: The carry after them.
         step: The steps after them.
@@ -131,49 +134,49 @@ def loop(
         The last carry, the history, why the loop ended, steps and seconds.
 
     Raises:
-        ValueError: If neither steps nor seconds limit the loop, or a count is not one.
+        ValueError: If neither steps nor seconds limit the loop, a count is negative, or
+            the history has other columns.
+        TypeError: If a count is no whole number.
     """
     if steps is None and seconds is None:
         raise ValueError("`loop`: no limit. Pass steps= or seconds=.")
+    every = operator.index(every)
+    steps = None if steps is None else operator.index(steps)
     if every < 1 or (steps is not None and steps < 0):
         raise ValueError(
             f"`loop`: every={every}, steps={steps}. Pass every >= 1 and steps >= 0."
         )
-    take = functools.partial(_take, step, measure, ended, retry)
-    agreed = Agreement(carry)
+    agreed, lines = Agreement(carry), Lines(history or {})
     clock = _Clock(seconds, agreed)
-    lines = {name: column.tolist() for name, column in (history or {}).items()}
-    chunk, status = Chunk(carry, begin, carry, begin, {}, over=False), None
-    if lines:
-        record = {name: column[-1] for name, column in lines.items()}
-        now = Progress(begin, steps, carry, record, _columns(lines), 0.0)
-        over = ended is not None and bool(ended(carry))
+    chunk, status = Chunk(None, begin, carry, begin, {}, over=False), None
+    del carry  # no more copies of it are held than a chunk needs
+    if lines.count:
+        over = ended is not None and bool(ended(chunk.carry))
+        now = Progress(begin, steps, chunk.carry, lines.last(), lines.columns(), 0.0)
         status = agreed.status(_status(now, stop, over=over))
     while status is None:
         k = chunk.step
-        if lines and steps is not None and k >= steps:
+        if lines.count and steps is not None and k >= steps:
             status = Status.DONE
         elif k > begin and clock.is_over():
             status = Status.OUT_OF_TIME
         else:
             # The first line, at step 0, is measured before any step.
-            count = min(every, clock.steps_left()) if lines else 0
-            chunk = take(
-                chunk.carry, k, count if steps is None else min(count, steps - k)
-            )
+            count = min(every, clock.steps_left()) if lines.count else 0
+            count = count if steps is None else min(count, steps - k)
+            chunk = chunk._replace(begin=None)
+            chunk = _take(step, measure, ended, retry, chunk.carry, k, count)
             clock.tick(chunk.step - k)
             record = {"step": chunk.step, **chunk.numbers}
-            for name, value in record.items():
-                lines.setdefault(name, []).append(value)
+            lines.append(record)
             now = Progress(
-                chunk.step, steps, chunk.carry, record, _columns(lines), clock.elapsed()
+                chunk.step, steps, chunk.carry, record, lines.columns(), clock.elapsed()
             )
-            for look in watch:
-                look(now)
             status = agreed.status(_status(now, stop, over=chunk.over))
-    return Done(
-        chunk.carry, _columns(lines), status, chunk.step, clock.elapsed(), chunk
-    )
+            for look in watch:
+                look(now._replace(status=status))
+    columns = lines.columns()
+    return Done(chunk.carry, columns, status, chunk.step, clock.elapsed(), chunk)
 
 
 class _Clock:
@@ -216,13 +219,6 @@ def _status(
     answers = (ask(now) for ask in stop)
     converged = Status.CONVERGED if over else None
     return next((a for a in answers if a is not None), converged)
-
-
-def _columns(lines: dict[str, list[float | int]]) -> dict[str, np.ndarray]:
-    return {
-        name: np.asarray(column, int if name == "step" else float)
-        for name, column in lines.items()
-    }
 
 
 def _take(step, measure, ended, retry, carry, start: int, count: int) -> Chunk:

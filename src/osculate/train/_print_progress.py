@@ -29,12 +29,14 @@ class ProgressLine:
         self.every = pause if every is None else every
         self._told = time.perf_counter()
         self._first: Progress | None = None
+        self._step = 0
 
     def __call__(self, now: Progress) -> None:
         """Tells of one chunk, unless the last line is too recent."""
-        if self._first is None or now.seconds < self._first.seconds:
+        if self._first is None or now.step <= self._step:
             self._first = now  # of this fit; compilation lies before it
-        last = now.step == now.steps
+        self._step = now.step
+        last = now.status is not None or now.step == now.steps
         if time.perf_counter() - self._told < self.every and not last:
             return
         self._told = time.perf_counter()
