@@ -363,6 +363,18 @@ def test_the_last_finite_iterate_is_kept():
     assert result.stats["retries"] == 0
 
 
+def test_a_fit_resumed_where_it_failed_fails_again():
+    seen = []
+    options = {"steps": 50, "every": 1}
+    method = Stubborn(STEEP)
+    with pytest.warns(FitWarning):
+        fit(WILD, jnp.asarray(2.0), AT(0.0), method, watch=[seen.append], **options)
+    resume = seen[-1].carry, seen[-1].history
+    with pytest.warns(FitWarning, match="term 'd', row 0"):
+        again = fit(WILD, jnp.asarray(2.0), AT(0.0), method, resume=resume, **options)
+    assert again.status is Status.NOT_FINITE
+
+
 def test_steps_are_shortened_until_the_loss_stays_finite():
     result = fit(WILD, jnp.asarray(2.0), AT(0.0), STEEP, steps=1000, every=100)
     assert result.status is Status.DONE

@@ -43,8 +43,8 @@ def diagnose(
     # A step from a finite loss to parameters that are none fails by its derivatives.
     after = trainable(bad.carry.model)[0]
     finite = all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(after))
-    model = bad.carry.model if finite else bad.begin.model
-    place = find_place(objective, model, points(bad.carry))
+    known = bad.carry if finite or bad.begin is None else bad.begin
+    place = find_place(objective, known.model, points(bad.carry))
     what = "the sum of the terms" if finite else "the parameters"
     where = f"{what} left the range of the precision"
     if place is not None:

@@ -26,7 +26,7 @@ from osculate.core import (
 )
 
 from ._diagnosis import diagnose, why_stuck
-from ._loop import Done, Progress, loop, take_chunk
+from ._loop import Chunk, Done, Progress, loop, take_chunk
 from ._place import alike, beside
 
 CONVERGED = "converged"  # the one note that is no column of the history
@@ -290,28 +290,42 @@ def fit(
         watch=watch,
     )
     last: Snapshot = done.carry
-    end = samples if last.samples is None else last.samples
-    status, diagnosis = done.status, ""
-    if status is Status.NOT_FINITE:
-        replay = functools.partial(take_chunk, step, measure, ended)
-        diagnosis = diagnose(objective, samples, replay, done.chunk, retry.last)
-    elif status is Status.CONVERGED and _is_suspicious(done, begin):
-        diagnosis = why_stuck(objective, last.model, end, moved=done.steps > begin)
-        status = Status.NOT_FINITE if diagnosis else status
-    elif held_out is not None and not np.isfinite(last.best_loss):
-        last = dataclasses.replace(last, best=last.model, best_step=done.steps)
-        warnings.warn(NO_VALIDATION, FitWarning, stacklevel=2)
+    replay = functools.partial(take_chunk, step, measure, ended)
+    diagnosis = _diagnosis(objective, samples, done, begin, replay, retry.last)
     if diagnosis and throw:
         raise FitError(diagnosis)
     if diagnosis:
         warnings.warn(diagnosis, FitWarning, stacklevel=2)
+    elif held_out is not None and not np.isfinite(last.best_loss):
+        last = dataclasses.replace(last, best=last.model, best_step=done.steps)
+        warnings.warn(NO_VALIDATION, FitWarning, stacklevel=2)
     stats = {
         "steps": done.steps,
         "best_step": int(last.best_step),
         "seconds": done.seconds,
         "retries": retry.taken,
     }
+    end = samples if last.samples is None else last.samples
+    status = Status.NOT_FINITE if diagnosis else done.status
     return Result(last.best, objective, end, done.history, stats, status, diagnosis)
+
+
+def _diagnosis(
+    objective: Objective,
+    samples: Mapping[str, Samples],
+    done: Done,
+    begin: int,
+    replay: Callable[[PyTree[Any], int, int], Chunk],
+    retries: int,
+) -> str:
+    """Returns what kept the loss or its derivative from being finite; else nothing."""
+    if done.status is Status.NOT_FINITE:
+        return diagnose(objective, samples, replay, done.chunk, retries)
+    if done.status is Status.CONVERGED and _is_suspicious(done, begin):
+        last: Snapshot = done.carry
+        points = samples if last.samples is None else last.samples
+        return why_stuck(objective, last.model, points, moved=done.steps > begin)
+    return ""
 
 
 class _Retry:
