@@ -11,7 +11,7 @@ import pytest
 from curvature import PROBLEMS, SQUARES, dense_jacobian, flat, tree, value
 from osculate import chance, curve
 from osculate.core import Fixed, Objective, Samples, Term
-from osculate.curve import _dense
+from osculate.curve import _dense, _jacobian
 from osculate.curve._rows import residual_vector
 
 close = lambda a, b, atol=1e-10: np.testing.assert_allclose(a, b, rtol=0, atol=atol)
@@ -138,3 +138,11 @@ def test_mixed_losses_name_the_one_without_residual():
     both = Objective({**objective.terms, "b": Term(value, chance.LaplaceLoss())})
     with pytest.raises(ValueError, match="LaplaceLoss"):
         curve.gram(both, model, {**samples, "b": samples[""]})
+
+
+@pytest.mark.parametrize("columns", [1, 7, 8, 9, 37])
+def test_a_square_by_blocks(columns, monkeypatch):
+    monkeypatch.setattr(_jacobian, "UNDIVIDED", 8)
+    A = jnp.asarray(np.random.default_rng(0).normal(size=(5, columns)))
+    found = _jacobian._square(A)
+    close(found, A.T @ A, 1e-13)

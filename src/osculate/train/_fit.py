@@ -297,7 +297,8 @@ def fit(
     if diagnosis:
         warnings.warn(diagnosis, FitWarning, stacklevel=2)
     elif held_out is not None and not np.isfinite(last.best_loss):
-        last = dataclasses.replace(last, best=last.model, best_step=done.steps)
+        steps_taken = jnp.asarray(done.steps)
+        last = dataclasses.replace(last, best=last.model, best_step=steps_taken)
         warnings.warn(NO_VALIDATION, FitWarning, stacklevel=2)
     stats = {
         "steps": done.steps,
