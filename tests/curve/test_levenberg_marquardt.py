@@ -197,15 +197,15 @@ def decay():
 def test_a_matrix_without_room_is_refused_with_another_way(monkeypatch):
     problem = decay()
     init = lambda **kw: curve.levenberg_marquardt(**kw).init(*problem)
-    assert _lanes.dense_memory(1000, jnp.float64) == 3 * 8 * 1000**2
-    monkeypatch.setattr(_lanes, "memory", lambda: 24 * 3**2)
+    assert _lanes.dense_memory(1000, jnp.float64) == 5 * 8 * 1000**2
+    monkeypatch.setattr(_lanes, "memory", lambda: 40 * 3**2)
     with pytest.raises(ValueError, match=r"'dual' factors a matrix of 20 x 20.*GiB"):
         init(lane="dual")
-    with pytest.raises(ValueError, match=r"there are .*\n.*'primal' \(.*\) or 'free'"):
+    with pytest.raises(ValueError, match=r"there are .*\n.*'primal' \(.*\) or lane 'free'"):
         init(lane="dual")
     init(lane="primal")
     init()
-    monkeypatch.setattr(_lanes, "memory", lambda: 24 * 3**2 - 1)
+    monkeypatch.setattr(_lanes, "memory", lambda: 40 * 3**2 - 1)
     with pytest.raises(ValueError, match=r"'primal' factors.*\nUse lane 'free'"):
         init(lane="primal")
 

@@ -127,7 +127,7 @@ def test_messages(key):
 
 def test_any_generator_of_keys():
     objective = Objective({"q": Term(lambda m, x, y: m)})
-    samples = {"q": Samples(jnp.zeros(1), jnp.zeros(1))}
+    samples = {"q": Samples(jnp.zeros(1), jnp.zeros((1, 3)))}
     method = curve.random_search(jr.key(0, impl="rbg"))
     found = train.fit(objective, jnp.ones(3), samples, method, steps=20)
     assert found.history["loss"][-1] < found.history["loss"][0]
