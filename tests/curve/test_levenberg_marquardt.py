@@ -201,7 +201,9 @@ def test_a_matrix_without_room_is_refused_with_another_way(monkeypatch):
     monkeypatch.setattr(_lanes, "memory", lambda: 40 * 3**2)
     with pytest.raises(ValueError, match=r"'dual' factors a matrix of 20 x 20.*GiB"):
         init(lane="dual")
-    with pytest.raises(ValueError, match=r"there are .*\n.*'primal' \(.*\) or lane 'free'"):
+    with pytest.raises(
+        ValueError, match=r"there are .*\n.*'primal' \(.*\) or lane 'free'"
+    ):
         init(lane="dual")
     init(lane="primal")
     init()
