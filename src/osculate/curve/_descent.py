@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from osculate.core import Objective
 
@@ -58,3 +58,16 @@ def stalled(before: Scalar, after: Scalar, steps: Int[Array, ""]) -> Int[Array, 
     """
     rounding = 10 * jnp.finfo(after.dtype).eps * jnp.abs(after)
     return jnp.where(before - after > rounding, 0, steps + 1)
+
+
+def nothing_left(gradient: Vector, stuck: Int[Array, ""]) -> Bool[Array, ""]:
+    """Tells whether further steps would gain nothing.
+
+    Args:
+        gradient: After this step.
+        stuck: The count of `stalled` after it.
+
+    Returns:
+        Whether the gradient is 0, or the loss has not fallen for a while.
+    """
+    return ~(gradient @ gradient > 0) | (stuck >= PATIENCE)

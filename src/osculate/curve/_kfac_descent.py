@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from osculate.core import Objective, trainable
 
-from ._descent import PATIENCE, flat_loss, stalled
+from ._descent import flat_loss, nothing_left, stalled
 from ._kfac import kfac
 from ._operators import flat_product, gauss_newton, linearized
 from ._precision import refuse_precision
@@ -104,7 +104,7 @@ class KfacDescent(eqx.Module):
             step_size=share[0],
             momentum=share[1],
             stalled=stuck,
-            converged=~(gradient @ gradient > 0) | (stuck >= PATIENCE),
+            converged=nothing_left(gradient, stuck),
         )
         return build(theta + taken), following
 

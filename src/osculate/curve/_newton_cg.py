@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from osculate.core import Objective
 
 from ._conjugate_gradients import Solution, conjugate_gradients
-from ._descent import PATIENCE, flat_loss, stalled
+from ._descent import flat_loss, nothing_left, stalled
 from ._line_search import line_search
 from ._operators import flat_product, gauss_newton, hessian, linearized
 from ._precision import refuse_precision
@@ -117,14 +117,13 @@ class NewtonCG(eqx.Module):
         )
         gradient = jnp.where(end.moved, end.gradient, state.gradient)
         stuck = stalled(state.loss, end.loss, state.stalled)
-        nothing_left = ~(gradient @ gradient > 0) | (stuck >= PATIENCE)
         after = NewtonState(
             loss=end.loss,
             gradient=gradient,
             tolerance=self._next_tolerance(state, gradient),
             products=state.products + found.steps,
             stalled=stuck,
-            converged=~end.moved | nothing_left,
+            converged=~end.moved | nothing_left(gradient, stuck),
         )
         return build(theta + end.step * found.value), after
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from osculate.core import Objective, did_you_mean
 
-from ._descent import PATIENCE, flat_loss, stalled
+from ._descent import flat_loss, nothing_left, stalled
 from ._line_search import Found, line_search
 from ._precision import refuse_precision
 
@@ -141,7 +141,6 @@ def _updated(
     restart = ~found.moved | ~downhill | ~jnp.all(jnp.isfinite(direction))
     stuck = stalled(state.loss, found.loss, state.stalled)
     was_fresh = jnp.all(state.direction == -state.gradient)
-    nothing_left = ~(gradient @ gradient > 0) | (stuck >= PATIENCE)
     return ConjugateState(
         loss=found.loss,
         gradient=gradient,
@@ -149,7 +148,7 @@ def _updated(
         previous=jnp.where(found.moved, state.loss, jnp.nan),
         restarts=state.restarts + restart.astype(int),
         stalled=stuck,
-        converged=(~found.moved & was_fresh) | nothing_left,
+        converged=(~found.moved & was_fresh) | nothing_left(gradient, stuck),
     )
 
 

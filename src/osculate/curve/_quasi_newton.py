@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from osculate.core import Objective
 
 from ._dense import refuse_large
-from ._descent import PATIENCE, flat_loss, stalled
+from ._descent import flat_loss, nothing_left, stalled
 from ._line_search import Found, line_search
 from ._precision import refuse_precision
 
@@ -231,7 +231,6 @@ def _updated(
     root = c * state.root + p1[:, None] * e1[None] + p2[:, None] * e2[None]
     eye = jnp.arange(s.size)[:, None] == jnp.arange(s.size)[None]
     stuck = stalled(state.loss, found.loss, state.stalled)
-    nothing_left = ~(found.gradient @ found.gradient > 0) | (stuck >= PATIENCE)
     return QuasiNewtonState(
         loss=found.loss,
         gradient=found.gradient,
@@ -242,7 +241,7 @@ def _updated(
         fresh=reset | (state.fresh & ~known),
         resets=state.resets + reset.astype(int),
         stalled=stuck,
-        converged=(~found.moved & state.fresh) | nothing_left,
+        converged=(~found.moved & state.fresh) | nothing_left(found.gradient, stuck),
     )
 
 
