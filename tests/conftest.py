@@ -1,5 +1,6 @@
 """Strict numerics for every test: float64, no silent promotion, warnings are errors."""
 
+import gc
 import os
 
 # Threads of LAPACK beside those of XLA wait for each other where cores are few.
@@ -17,6 +18,14 @@ settings.register_profile(
     "osculate", deadline=None, max_examples=30, derandomize=True, database=None
 )
 settings.load_profile("osculate")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_compiled_programs():
+    """Thousands of programs in one process use up its memory maps: it then crashes."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture
