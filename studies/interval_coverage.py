@@ -5,7 +5,7 @@ network for u: by `curve.covariance`, the equation a constraint and its weight r
 until k rests, and by `(J'J)^-1` over all terms at weight 1. Beside it a regression with
 two parameters and no equation.
 
-    python studies/coverage.py
+    python studies/interval_coverage.py
 """
 
 import math
@@ -209,4 +209,4 @@ def main(replicates: int = REPLICATES) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with jax.enable_x64(True):
-        keep("coverage", main())
+        keep("interval_coverage", main())

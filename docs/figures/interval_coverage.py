@@ -1,6 +1,6 @@
-"""Coverage and width of 95 % intervals, from the results of studies/coverage.py.
+"""Coverage and width of 95 % intervals, as studies/interval_coverage.py found them.
 
-python docs/figures/coverage.py
+python docs/figures/interval_coverage.py
 """
 
 import json
@@ -25,8 +25,8 @@ WAYS = {
 def main():
     """Draws the figure and writes the SVG beside this script."""
     mpl.rcParams.update({"svg.hashsalt": "osculate", "font.size": 9})
-    found = json.loads((RESULTS / "coverage.json").read_text())["inverse problem"]
-    rows = [found["ways"][name] for name in WAYS]
+    found = json.loads((RESULTS / "interval_coverage.json").read_text())
+    rows = [found["inverse problem"]["ways"][name] for name in WAYS]
     labels, colors = zip(*WAYS.values(), strict=True)
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     FigureCanvasSVG(figure)
@@ -45,7 +45,7 @@ def main():
     for axes in (left, right):
         axes.grid(alpha=0.25, axis="x")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "coverage.svg", metadata={"Date": None})
+    figure.savefig(HERE / "interval_coverage.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
