@@ -1,9 +1,9 @@
 """Noise scales against batch sizes that pay (SPEC K4.5.8-12).
 
-A network learns labels that are drawn from known probabilities, every row seen once.
-Steps and examples to a loss, at the best step size for every batch size, are fitted by
-(S/S_min - 1) (E/E_min - 1) = 1; its critical batch size is set beside the noise scales
-that gradients have on the way.
+A network learns to read handwritten digits from batches that are drawn with
+replacement. Steps and examples to a loss of the whole table, at the best step size for
+every batch size, are fitted by (S/S_min - 1) (E/E_min - 1) = 1; its critical batch size
+is set beside the noise scales that gradients have on the way.
 
     python studies/noise_scale.py
 """
@@ -21,13 +21,14 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from scipy.optimize import least_squares
 
+from _digits import digits
 from _keep import keep
 from osculate import chance, core, curve, nets
 
-CLASSES, DIMENSION, ROWS = 5, 8, 2048
-BATCHES = (2, 8, 32, 128, 512, 2048)
+WIDTH = 32
+BATCHES = (1, 4, 16, 64, 256, 1024)
 STEP_SIZES = tuple((0.005 * 2.0 ** np.arange(0, 9.5, 0.5)).tolist())
-LOSSES = (1.1, 1.0, 0.92)
+LOSSES = (0.5, 0.3, 0.15)
 SEEDS, RECORDS = 4, 120
 
 OBJECTIVE = core.Objective(
@@ -35,18 +36,23 @@ OBJECTIVE = core.Objective(
 )
 
 
+@functools.cache
+def whole() -> core.Samples:
+    """Returns all pictures and their digits."""
+    x, y = digits()
+    return core.Samples(x, y)
+
+
 def draw(key: jax.Array, rows: int) -> core.Samples:
-    """Returns inputs, and labels that are drawn from known probabilities."""
-    k_x, k_y = jr.split(key)
-    linear, waves = jr.normal(jr.key(7), (2, CLASSES, DIMENSION))
-    x = jr.normal(k_x, (rows, DIMENSION))
-    logits = 1.0 * x @ linear.T + 3.0 * jnp.sin(x @ waves.T)
-    return core.Samples(x, jr.categorical(k_y, logits))
+    """Returns pictures, drawn with replacement."""
+    all_rows = whole()
+    index = jr.randint(key, (rows,), 0, len(all_rows.x))
+    return core.Samples(jnp.asarray(all_rows.x)[index], jnp.asarray(all_rows.y)[index])
 
 
 def begin() -> tuple[jax.Array, Any]:
     """Returns the parameters at the start, and what makes a network of such."""
-    net = nets.MLP(DIMENSION, CLASSES, width=32, depth=1, key=jr.key(1))
+    net = nets.MLP(64, 10, width=WIDTH, depth=1, key=jr.key(1))
     theta, build = core.trainable(net)
     start, unravel = ravel_pytree(theta)
     return start, lambda theta: build(unravel(theta))
@@ -56,9 +62,8 @@ def begin() -> tuple[jax.Array, Any]:
 def descend(
     key: jax.Array, size: jax.Array, batch: int, every: int, records: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns losses on other rows, and parameters, after every so many steps."""
+    """Returns losses of the whole table, and parameters, after every so many steps."""
     start, build = begin()
-    unseen = {"labels": draw(jr.key(2), ROWS)}
     loss = lambda theta, samples: OBJECTIVE(build(theta), samples)[0]
 
     def one(theta, key):
@@ -67,7 +72,7 @@ def descend(
 
     def many(theta, key):
         theta, _ = jax.lax.scan(one, theta, jr.split(key, every))
-        return theta, (loss(theta, unseen), theta)
+        return theta, (loss(theta, {"labels": whole()}), theta)
 
     return jax.lax.scan(many, start, jr.split(key, records))[1]
 
@@ -132,7 +137,7 @@ def fitted(batches: list[int], steps: list[float]) -> dict[str, float]:
 
 @eqx.filter_jit
 def _scale(net, key, probes):
-    samples = {"labels": draw(jr.key(3), ROWS)}
+    samples = {"labels": whole()}
     return curve.noise_scale(OBJECTIVE, net, samples, key=key, num_probes=probes)
 
 
@@ -158,13 +163,13 @@ def until(noise: list[dict[str, Any]], goal: float) -> dict[str, float]:
 
 def most_steps(batch: int) -> int:
     """Returns how long runs are."""
-    return int(150 * (1 + 200 / batch))
+    return int(120 * (1 + 40 / batch))
 
 
 if __name__ == "__main__":
     with jax.enable_x64(True):
         rows = [row for B in BATCHES for row in steps_to(B, most=most_steps(B))]
-        noise = along(128, 0.64, every=3, records=100)
+        noise = along(64, 0.64, every=2, records=75)
     fits = []
     for goal in LOSSES:
         of = [row for row in rows if row["loss"] == goal]

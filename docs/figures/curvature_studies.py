@@ -155,7 +155,9 @@ def noise_scale(left: Axes, right: Axes, found):
     goals = [fit["loss"] for fit in found["fits"]]
     critical = [fit["critical batch"] for fit in found["fits"]]
     right.plot(goals, critical, "D-", color="black", ms=4, lw=1, label="B_crit")
-    right.set(yscale="log", xlabel="loss", ylabel="rows")
+    right.set(xscale="log", yscale="log", xlabel="loss", ylabel="rows")
+    right.set_xticks([2, 1, 0.5, 0.2], ["2", "1", "0.5", "0.2"])
+    right.set_xticks([], minor=True)
     right.invert_xaxis()
     left.grid(alpha=0.25)
     right.grid(alpha=0.25)
