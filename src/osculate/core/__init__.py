@@ -3,6 +3,7 @@
 from ._errors import InputError as InputError, did_you_mean as did_you_mean
 from ._extras import require as require
 from ._fixed import Fixed as Fixed, trainable as trainable
+from ._flatten import flatten as flatten
 from ._gaussian import Gaussian as Gaussian
 from ._objective import Objective as Objective
 from ._protocols import Optimizer as Optimizer, Sampler as Sampler

@@ -12,10 +12,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree
 from scipy.special import ndtri, stdtrit
 
-from osculate.core import Objective, Samples, Term, did_you_mean
+from osculate.core import Objective, Samples, Term, did_you_mean, flatten
 
 from ._dense import refuse_large
-from ._flat import flatten
 from ._jacobian import jacobian_matrix
 from ._rows import refuse_empty, refuse_losses
 

@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from osculate.core import Objective
-
-from ._flat import flatten
+from osculate.core import Objective, flatten
 
 Scalar = Float[Array, ""]
 Vector = Float[Array, " P"]

@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import lineax
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, Samples, trainable
+from osculate.core import Objective, Samples, flatten, trainable
 
 from ._dense import chunked, refuse_large
-from ._flat import flatten
 from ._rows import Rows, refuse_empty, residual_vector, rows_of
 
 UNDIVIDED = 256  # columns of a matrix that is multiplied by itself at once

@@ -10,12 +10,11 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, Samples
+from osculate.core import Objective, Samples, flatten
 
 from ._conjugate_gradients import conjugate_gradients
 from ._dense import memory
 from ._dual_gram import structured_dual_gram
-from ._flat import flatten
 from ._jacobian import dual_gram, gram
 from ._nystrom import nystrom, preconditioner
 from ._rows import residual_vector

@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from osculate.core import Objective, did_you_mean, trainable
+from osculate.core import Objective, did_you_mean, flatten, trainable
 
 from ._descent import PATIENCE, stalled
-from ._flat import flatten
 from ._lanes import (
     LANES,
     Lane,

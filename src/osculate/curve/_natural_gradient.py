@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, did_you_mean, is_square
+from osculate.core import Objective, did_you_mean, flatten, is_square
 
 from ._descent import flat_loss
 from ._fisher import fisher
-from ._flat import flatten
 from ._lanes import (
     LANES,
     Lane,

@@ -6,10 +6,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import optax
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, relaxed, trainable
+from osculate.core import Objective, flatten, relaxed
 
 
 class LBFGS(eqx.Module):
@@ -45,9 +44,7 @@ class LBFGS(eqx.Module):
                 gradient, state, flat, value=value, grad=gradient, value_fn=loss
             )
             flat += updates  # pyright: ignore[reportOperatorIssue]
-        theta, build = trainable(model)
-        _, unravel = ravel_pytree(theta)
-        return build(unravel(flat)), state
+        return flatten(model)[1](flat), state
 
     def notes(self, state: PyTree[Any]) -> dict[str, Any]:
         """Returns nothing: there is nothing to tell."""
@@ -84,6 +81,5 @@ def lbfgs(*, memory: int = 50, evaluations: int = 20) -> LBFGS:
 def _flat_loss(
     objective: Objective, model: PyTree[Any], samples: Any
 ) -> tuple[Float[Array, " P"], Callable[[Float[Array, " P"]], Float[Array, ""]]]:
-    theta, build = trainable(model)
-    flat, unravel = ravel_pytree(theta)
-    return flat, lambda flat: objective(build(unravel(flat)), samples)[0]
+    theta, build = flatten(model)
+    return theta, lambda theta: objective(build(theta), samples)[0]

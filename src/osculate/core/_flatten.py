@@ -6,7 +6,7 @@ from typing import Any
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import trainable
+from ._fixed import trainable
 
 
 def flatten(
