@@ -272,7 +272,7 @@ def test_resume_continues_what_an_interruption_saved(osculate, here):
 @pytest.mark.slow
 def test_kill_9_and_resume_gives_the_same_bits(osculate, here):
     write_csv(here / "wing.csv", rows=200)
-    words = ("fit", "wing.csv", "--budget", "8000steps", "--width", "32", "--quiet")
+    words = ("fit", "wing.csv", "--budget", "1500steps", "--width", "32", "--quiet")
     assert osculate(*words, "--out", "whole").code == 0
     log = here / "torn" / "log.jsonl"
     for resume in ([], ["--resume"]):

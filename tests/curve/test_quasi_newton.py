@@ -32,12 +32,23 @@ def one_step(optimizer, objective, model, samples, root):
     return state, after, following
 
 
+class Quartic(eqx.Module):
+    """Probe: half a square by H, and fourth powers."""
+
+    H: jax.Array
+
+    def __call__(self, m, x, y):
+        return 0.5 * m.theta @ self.H @ m.theta + jnp.sum(m.theta**4)
+
+
+def as_it_is(z, y, w=1.0):
+    return jnp.sum(w * z)
+
+
 def pair(seed, optimizer):
     """h before, h after, s and y of one step on a quartic in five unknowns."""
     k1, k2, k3 = jr.split(jr.key(seed), 3)
-    H = spd(k1, 5)
-    probe = lambda m, x, y: 0.5 * m.theta @ H @ m.theta + jnp.sum(m.theta**4)
-    objective = Objective({"q": Term(probe, lambda z, y, w=1.0: jnp.sum(w * z))})
+    objective = Objective({"q": Term(Quartic(spd(k1, 5)), as_it_is)})
     samples = {"q": Samples(jnp.zeros((1, 1)))}
     model = Vector(jr.normal(k2, (5,)))
     root = jnp.linalg.cholesky(spd(k3, 5, 1.0)) * 0.3
