@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -73,6 +73,16 @@ class Surrogate:
             f"Surrogate({', '.join(self.outputs)} from {', '.join(self.inputs)}; "
             f"{self.recipe['data']['rows']} rows; {self.settings.budget})"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what is pickled: arrays of NumPy, which keep their precision."""
+        return {**vars(self), "result": _cast(self.result, jax.Array, np.asarray)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes arrays in at their precision, whatever the x64 setting."""
+        with jax.enable_x64(True):
+            result = _cast(state["result"], np.ndarray, jnp.asarray)
+        vars(self).update({**state, "result": result})
 
     @property
     def function(self) -> nets.Named:
@@ -213,6 +223,13 @@ class Surrogate:
             OutsideDataWarning,
             stacklevel=4,
         )
+
+
+def _cast(result: Result, kind: type, to: Callable[[Any], Any]) -> Result:
+    """Returns a result whose arrays of one kind are of the other."""
+    cast = lambda leaf: to(leaf) if isinstance(leaf, kind) else leaf
+    parts = {n: getattr(result, n) for n in ("value", "objective", "samples")}
+    return dataclasses.replace(result, **jax.tree.map(cast, parts))
 
 
 def finish(run: RunFolder, surrogate: Surrogate) -> None:

@@ -1,0 +1,101 @@
+"""The estimators by scikit-learn's own checks, and with derivatives."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from osculate import tasks
+from osculate.core import InputError
+
+QUICK = tasks.SobolevRegressor(budget="300steps", width=8, depth=2)
+
+
+@pytest.fixture(scope="module")
+def waves():
+    """24 points in the plane, two outputs and their slopes."""
+    X = np.random.default_rng(0).uniform(-1, 1, (24, 2))
+    a, b = X.T
+    y = np.stack([np.sin(2 * a) * b, a + b**2], 1)
+    slopes = [[2 * np.cos(2 * a) * b, np.sin(2 * a)], [np.ones_like(a), 2 * b]]
+    return X, y, np.moveaxis(np.array(slopes), -1, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learns_own_checks():
+    names = set()
+    for estimator, check in estimator_checks_generator(QUICK, mark="skip"):
+        name = getattr(check, "func", check).__name__
+        if "array_api" in name:  # optional, and of one library for all
+            continue
+        check(estimator)
+        names.add(name)
+    assert {"check_regressors_train", "check_estimators_pickle"} <= names
+
+
+def test_values_and_slopes(waves):
+    X, y, J = waves
+    model = clone(QUICK).set_params(budget="600steps").fit(X, y, J)
+    assert model.score(X, y) > 0.999
+    slopes = model.predict_gradient(X)
+    assert slopes.shape == J.shape
+    assert np.abs(slopes - J).max() < 0.1
+    np.testing.assert_array_equal(model.predict(X), model.surrogate_.predict(X))
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_gradient(X), slopes)
+
+
+def test_one_output_has_no_axis(waves):
+    X, y, J = waves
+    flat = clone(QUICK).fit(X, y[:, 0], J[:, 0])
+    assert flat.predict(X).shape == (24,)
+    assert flat.predict_gradient(X).shape == (24, 2)
+    column = clone(QUICK).fit(X, y[:, :1], J[:, :1])
+    np.testing.assert_array_equal(column.predict(X)[:, 0], flat.predict(X))
+
+
+def test_slopes_go_with_their_rows(waves):
+    """Cross-validation and grid search cut them as they cut X and y."""
+    X, y, J = waves
+    model = clone(QUICK)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model.set_fit_request(dydx=True)
+        scores = cross_val_score(model, X, y, cv=2, params={"dydx": J})
+        search = GridSearchCV(model, {"seed": [0, 1]}, cv=2).fit(X, y, dydx=J)
+    assert (scores > 0.9).all()
+    assert search.best_estimator_.predict_gradient(X).shape == J.shape
+
+
+def test_a_pipeline_and_a_column_that_does_not_vary(waves):
+    X, y, J = waves
+    wide = np.column_stack([X[:, 0], np.full(24, 3.0), X[:, 1]])
+    slopes = np.insert(J, 1, np.nan, axis=2)
+    narrow = clone(QUICK).fit(X, y, J)
+    model = clone(QUICK).fit(wide, y, slopes)
+    np.testing.assert_array_equal(model.predict(wide), narrow.predict(X))
+    assert (model.predict_gradient(wide)[..., 1] == 0).all()
+    assert make_pipeline(StandardScaler(), clone(QUICK)).fit(wide, y).score(wide, y) > 0
+
+
+def test_slopes_of_another_layout_are_refused(waves):
+    X, y, J = waves
+    with pytest.raises(InputError, match=r"dydx has shape \(2, 24, 2\).*\(24, 2, 2\)"):
+        clone(QUICK).fit(X, y, np.moveaxis(J, 0, 1))
+    with pytest.raises(InputError, match=r"n_samples=3; expected at least 4"):
+        clone(QUICK).fit(X[:3], y[:3])
+
+
+def test_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.base", None)
+    monkeypatch.delitem(__import__("sys").modules, "osculate.tasks._sklearn")
+    with pytest.raises(InputError, match=r"osculate\[sklearn\]"):
+        _ = tasks.SobolevRegressor
+    with pytest.raises(AttributeError, match="no attribute 'Regressor'"):
+        _ = tasks.Regressor
