@@ -68,8 +68,9 @@ def test_slopes_go_with_their_rows(waves):
     with sklearn.config_context(enable_metadata_routing=True):
         model.set_fit_request(dydx=True)
         scores = cross_val_score(model, X, y, cv=2, params={"dydx": J})
+        without = cross_val_score(model, X, y, cv=2)
         search = GridSearchCV(model, {"seed": [0, 1]}, cv=2).fit(X, y, dydx=J)
-    assert (scores > 0.9).all()
+    assert (scores > without).all()
     assert search.best_estimator_.predict_gradient(X).shape == J.shape
 
 
