@@ -54,7 +54,7 @@ def build_table(
         _refuse_infinite(array, title, name, place)
     if "hessian" in y:
         y = y | {"hessian": _mirrored(y["hessian"], inputs, outputs, name, place)}
-    _refuse_gaps(x, [headers.get(n, n) for n in inputs], name, place)
+    refuse_gaps(x, [headers.get(n, n) for n in inputs], name, place)
     known = {order: ~np.isnan(array) for order, array in y.items()}
     return Table(
         inputs=tuple(inputs),
@@ -122,10 +122,20 @@ def _refuse_infinite(
         )
 
 
-def _refuse_gaps(
+def refuse_gaps(
     x: np.ndarray, titles: list[str], name: str, place: Callable[[int], str]
 ) -> None:
-    """Raises where an input is not a finite number."""
+    """Raises where an input is not a finite number.
+
+    Args:
+        x: Points `(N, D)`.
+        titles: Headers of the D inputs.
+        name: What the source is called.
+        place: What to call a row.
+
+    Raises:
+        InputError: If one is not.
+    """
     bad = ~np.isfinite(x)
     if bad.any():
         row, d = np.argwhere(bad)[0].tolist()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float64
 
 from osculate.core import Samples
 from osculate.diff import TENSORS
+
+from ._failure import Failure
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,10 @@ class Table:
         y: `"value"` `(N, M)` and, where the source has such columns, `"jacobian"`
             `(N, M, D)` and `"hessian"` `(N, M, D, D)`. What is missing is 0.
         known: For every entry of `y`, whether it is known; the same shapes.
-        name: The file, or `<arrays>`.
+        name: The file, or `<arrays>`, or what the rows were made by.
+        sigma: Standard deviations of the entries of `y` whose error is known, by the
+            same names and in the same shapes; empty where none is.
+        failures: Calls of a black box that gave nothing, or not all.
     """
 
     inputs: tuple[str, ...]
@@ -38,6 +43,8 @@ class Table:
     y: dict[str, Float64[np.ndarray, "..."]]
     known: dict[str, Bool[np.ndarray, "..."]]
     name: str
+    sigma: dict[str, Float64[np.ndarray, "..."]] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
 
     def __len__(self) -> int:
         """Returns N."""
@@ -61,6 +68,9 @@ class Table:
                 digest.update(f"{order}{self.y[order].shape}".encode())
                 digest.update(_canonical(self.y[order]))
                 digest.update(np.packbits(self.known[order]).tobytes())
+            if order in self.sigma:
+                digest.update(f"sigma {order}".encode())
+                digest.update(_canonical(self.sigma[order]))
         return digest.hexdigest()
 
     def rows(self, index: Any) -> "Table":
@@ -73,11 +83,15 @@ class Table:
             A table with the rows in the order asked for.
         """
         index = np.atleast_1d(np.arange(len(self))[index])
+        place = {row: new for new, row in enumerate(index.tolist())}
+        failures = (f for f in self.failures if f.row in place)
         return replace(
             self,
             x=self.x[index],
             y={order: array[index] for order, array in self.y.items()},
             known={order: array[index] for order, array in self.known.items()},
+            sigma={order: array[index] for order, array in self.sigma.items()},
+            failures=tuple(f._replace(row=place[f.row]) for f in failures),
         )
 
     def up_to(self, order: int) -> "Table":
@@ -94,6 +108,7 @@ class Table:
             self,
             y={name: self.y[name] for name in kept},
             known={name: self.known[name] for name in kept},
+            sigma={name: self.sigma[name] for name in kept if name in self.sigma},
         )
 
     def samples(self) -> Samples:
