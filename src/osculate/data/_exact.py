@@ -61,7 +61,7 @@ def check_exact(
     for tensor in tensors:
         bad = ~np.isfinite(tensor)
         if bad.any():
-            row, m, *below = np.argwhere(bad)[0].tolist()
+            row, m, *below = map(int, np.argwhere(bad)[0])
             title = slash_name(outputs[m], [inputs[d] for d in sorted(below)])
             point = zip(inputs, x[row].tolist(), strict=True)
             rows = len(np.unique(np.argwhere(bad)[:, 0]))
@@ -74,7 +74,7 @@ def check_exact(
             )
     if len(tensors) > 1:
         flat = (tensors[1] == 0).all((0, 2)) & (np.ptp(tensors[0], 0) > 0)
-        for m in np.flatnonzero(flat):
+        for m in np.flatnonzero(flat).tolist():
             warnings.warn(
                 f"`{source}`: {outputs[m]!r} varies from row to row, but all its first "
                 "derivatives are exactly 0, as those of rounding, comparing or a "

@@ -148,7 +148,7 @@ def _refuse_mixed_rows(torch: Any, f: _Batched, rows: Any, alike: float) -> None
     together = f(rows.clone()).detach()
     scale = together.abs().amax(0)
     tried = sorted({*np.linspace(0, len(rows) - 1, TRIED).astype(int).tolist()})
-    reason = ""
+    alone, reason = together[tried], ""
     try:
         alone = torch.cat([f(rows[i : i + 1].clone()).detach() for i in tried])
         torch.func.vmap(lambda row: f(row[None])[0])(rows[:2].clone())
