@@ -11,6 +11,7 @@ from ._build import build_table
 from ._columns import unmasked
 from ._enough import check_table
 from ._headers import split_unit
+from ._layouts import refuse_columns, transposition
 from ._names import derivative_names
 from ._table import Table
 
@@ -83,6 +84,7 @@ def table_of_arrays(
     """
     x = matrix(name, "x", arrays["x"])
     values = matrix(name, "y", arrays["y"])
+    refuse_columns(name, x, values, arrays.get("jacobian"))
     (N, D), M = x.shape, values.shape[1]
     titles = (
         *_checked_names(name, "inputs", inputs, default_names("x", D)),
@@ -153,10 +155,11 @@ def _shaped(
     lacking = [n for n in shape[1:] if n != 1]
     short = [n for n in array.shape[1:] if n != 1]
     if array.shape[:1] != shape[:1] or lacking != short or array.ndim > len(shape):
+        axes = ("N", "M", "D", "D")[: len(shape)]
         raise InputError(
-            f"{name}: `{label}` has shape {array.shape}; expected {shape}: one row per "
-            "point, then outputs, then inputs.\n"
-            f"Transpose `{label}`, or check its rows."
+            f"{name}: `{label}` has shape {array.shape}; expected {shape}: "
+            f"({', '.join(axes)}), one row per point, then outputs, then inputs.\n"
+            f"{transposition(label, array.shape, shape)}"
         )
     return array.reshape(shape)
 

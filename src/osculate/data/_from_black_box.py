@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,8 +33,8 @@ def from_black_box(
     x: ArrayLike,
     *,
     order: int = 1,
-    derivatives: Literal["central", "forward", "complex", "given"] | None = "central",
-    step: float | Sequence[float] | Literal["search"] | None = None,
+    derivatives: str | None = "central",
+    step: float | Sequence[float] | str | None = None,
     workers: int | Executor = 1,
     cache: str | os.PathLike[str] | None = None,
     name: str | None = None,
@@ -66,14 +66,15 @@ def from_black_box(
             rounding at order 1, for a function that is analytic and takes complex
             numbers; `"given"` for one that returns a tuple (value, jacobian), with
             order 2 also the hessian, `(M, D)` and `(M, D, D)`; `None` for values only.
-        step: Lengths of the steps in units of the inputs, one or D; by default such as
-            serve a function that is exact to rounding. `"search"` tries steps from a
-            quarter of the spread of the points downwards and keeps the best, for a
-            function whose noise is not known.
+        step: Lengths of the steps in units of the inputs, one or D; by default a
+            small part of the spread of the points, such as serves a function that is
+            exact to rounding. `"search"` tries steps from a quarter of the spread
+            downwards and keeps the best, for a function whose noise is not known.
         workers: Threads that call f at the same time, or any
             `concurrent.futures.Executor`: f must then be one that can be sent there.
         cache: A folder in which every call is kept as soon as it ends. A run that was
-            killed is taken up where it was; calls that raised are tried again.
+            killed is taken up where it was; calls that raised are tried again. Pass
+            `step` as well if points will be added, which changes their spread.
         name: With `cache`, the name of f and its version, under which calls are kept.
         inputs: Names of the inputs, perhaps with units.
         outputs: Names of the outputs, likewise.
@@ -122,6 +123,7 @@ def _lengths(step: Any, D: int) -> np.ndarray | str | None:
     """Returns one length per input, `"search"`, or `None`."""
     if step is None or (isinstance(step, str) and step == "search"):
         return step
+    lengths = np.zeros(D)
     try:
         lengths = np.broadcast_to(np.asarray(step, float), (D,))
         right = bool(((lengths > 0) & np.isfinite(lengths)).all())

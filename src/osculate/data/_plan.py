@@ -72,10 +72,14 @@ class Plan:
 
     @property
     def spread(self) -> np.ndarray:
-        """Standard deviation of every input, or its size where it does not vary."""
-        spread = self.x.std(0)
-        size = np.maximum(np.abs(self.x).max(0), 1.0)
-        return np.where(spread > 1e-12 * size, spread, size)
+        """Standard deviation of every input, to the nearest power of 2.
+
+        Where an input does not vary, its size stands for it. A few points more leave a
+        power of 2 as it is in most cases, and with it the calls that are kept.
+        """
+        spread, size = self.x.std(0), np.abs(self.x).max(0)
+        size = np.where(size > 0, size, 1.0)
+        return 2.0 ** np.round(np.log2(np.where(spread > 1e-12 * size, spread, size)))
 
     def _differences(self, at: Callable[[int, np.ndarray], np.ndarray]):
         """Returns tensors and errors by order, from values that `at` gives."""

@@ -52,12 +52,16 @@ class _System:
         return _System(self.equations, self.columns | changed)
 
 
-def best_repair(equations: list[Equation], columns: Columns) -> Repair | None:
+def best_repair(
+    equations: list[Equation], columns: Columns, *, square: bool = False
+) -> Repair | None:
     """Returns the repair that gains most, if one gains enough.
 
     Args:
         equations: What the columns should satisfy.
         columns: The columns as they are.
+        square: Whether these are the first derivatives of as many outputs as there are
+            inputs, which may stand in a transposed matrix.
 
     Returns:
         The repair, or `None` where no column is suspect.
@@ -77,6 +81,8 @@ def best_repair(equations: list[Equation], columns: Columns) -> Repair | None:
             repairs.append(_rescaled(system, {name: -1.0}))
     for a, b in _swappable(equations, tried):
         repairs.append(_swapped(system, a, b))
+    if square:
+        repairs.append(_transposed(system))
     return min(filter(None, repairs), key=lambda r: r.preference, default=None)
 
 
@@ -126,6 +132,22 @@ def _swapped(system: _System, a: str, b: str) -> Repair | None:
     if gain is None:
         return None
     return Repair((Suspicion((a, b), "swapped", 1.0, *gain),), changed, gain[1])
+
+
+def _transposed(system: _System) -> Repair | None:
+    """Returns the repair that reads every matrix of derivatives the other way round."""
+    rows = [equation.names for equation in system.equations]
+    changed = {
+        name: system.columns[other]
+        for row, column in zip(rows, zip(*rows, strict=True), strict=True)
+        for name, other in zip(row, column, strict=True)
+        if name != other
+    }
+    gain = _gain(system, changed) if changed else None
+    if gain is None:
+        return None
+    names = tuple(name for row in rows for name in row)
+    return Repair((Suspicion(names, "transposed", 1.0, *gain),), changed, gain[1])
 
 
 def _needed(system: _System, factors: dict[str, float]) -> dict[str, float]:

@@ -9,9 +9,11 @@ class Suspicion:
     """A fault of derivative columns, and what repairing it would gain.
 
     Attributes:
-        columns: Names of the columns, `dh/dT`: two if swapped, else one.
+        columns: Names of the columns, `dh/dT`: two if swapped, all if transposed,
+            else one.
         kind: What is wrong with them.
-        factor: What to multiply the column by to repair it; 1 if swapped.
+        factor: What to multiply the column by to repair it; 1 if swapped or
+            transposed.
         misfit_before: Median error of the differences of values that the derivatives
             predict, relative to the median difference; over the pairs of rows that
             tell most.
@@ -19,7 +21,7 @@ class Suspicion:
     """
 
     columns: tuple[str, ...]
-    kind: Literal["swapped", "negated", "rescaled"]
+    kind: Literal["swapped", "transposed", "negated", "rescaled"]
     factor: float
     misfit_before: float
     misfit_after: float
@@ -29,6 +31,8 @@ class Suspicion:
         names = " and ".join(repr(name) for name in self.columns)
         repair = {
             "swapped": f"{names} look swapped: exchanging them",
+            "transposed": "The first derivatives look transposed, inputs before "
+            "outputs: taking them as (N, D, M)",
             "negated": f"{names} looks negated: flipping its sign",
             "rescaled": f"{names} looks rescaled: multiplying it by {self.factor:.3g}",
         }[self.kind]

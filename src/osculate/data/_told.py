@@ -127,7 +127,7 @@ class Told:
     def _finite(self, key: bytes, tensor: np.ndarray) -> np.ndarray:
         """Returns numbers of the kind of their point, NaN where not finite."""
         if tensor.dtype.kind == "c" and key[:1] != b"c":
-            tensor = np.where(tensor.imag == 0, tensor.real, np.nan)
+            tensor = np.where(np.imag(tensor) == 0, np.real(tensor), np.nan)
         bad = ~np.isfinite(tensor)
         if bad.any() and not self._reasons[key]:
             m = int(np.argwhere(bad)[0][0])
