@@ -86,7 +86,7 @@ def test_steps_are_in_units_of_each_input():
 
     def g(x):
         seen.append(x)
-        return x.sum()
+        return x[0] + 1e7 * x[1]
 
     x = np.array([[300.0, 1e-6], [310.0, 2e-6], [320.0, 4e-6], [330.0, 3e-6]])
     data.from_black_box(g, x, derivatives="forward", step=[0.5, 1e-9])
@@ -94,7 +94,8 @@ def test_steps_are_in_units_of_each_input():
     assert moved[:2].tolist() == [[0.5, 0.0], [1.0, 0.0]]
     np.testing.assert_allclose(moved[2:, 1], [1e-9, 2e-9], rtol=1e-6)
     table = data.from_black_box(g, x)
-    np.testing.assert_allclose(table.y["jacobian"], 1, rtol=1e-6)
+    slopes = np.broadcast_to([1, 1e7], (4, 1, 2))
+    np.testing.assert_allclose(table.y["jacobian"], slopes, rtol=1e-6)
 
 
 @given(st.sampled_from([1e-9, 1e-6, 1e-3]), st.integers(0, 2**32 - 1))
@@ -109,9 +110,10 @@ def test_digits_that_are_worth_nothing_are_unknown(noise, seed):
     known = table.known["jacobian"][:, 0, 0]
     off = np.abs(table.y["jacobian"][:, 0, 0] - np.cos(x))
     sigma = table.sigma["jacobian"][:, 0, 0]
-    assert (sigma[known] <= 0.1 * np.maximum(1.2, np.abs(np.cos(x[known])))).all()
+    slope = np.abs(table.y["jacobian"][known, 0, 0])
+    assert (sigma[known] <= 0.1 * np.maximum(1.2, slope)).all()
     if noise == 1e-3:
-        assert known.mean() < 0.5
+        assert not known.any()
         assert (sigma[~known] == 0).all()
     if noise == 1e-9:
         assert known.all()
@@ -195,10 +197,8 @@ def test_a_call_that_fails_costs_its_own_entries_only():
     assert reasons[2] == "returned shape (5,); the others shape (2,)"
     assert "expected numbers" in reasons[3]
     known = table.known["value"]
-    assert known.tolist() == [[True, True], [False] * 2, [False, True]] + [
-        [False] * 2,
-        [True] * 2,
-    ]
+    assert known[:, 0].tolist() == [True, False, False, False, True]
+    assert known[:, 1].tolist() == [True, False, True, False, True]
     slopes = table.known["jacobian"]
     assert slopes[:4].all()  # a central difference does not ask for the row itself
     assert not slopes[4, :, 0].any()
@@ -352,7 +352,8 @@ def f(x):
 
 x = np.linspace(0, 1, 40)
 workers = int(sys.argv[3])
-data.from_black_box(f, x, derivatives=None, cache=sys.argv[1], name="f", workers=workers)
+kept = {"cache": sys.argv[1], "name": "f"}
+data.from_black_box(f, x, derivatives=None, workers=workers, **kept)
 print("done")
 """
 
