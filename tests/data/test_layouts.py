@@ -36,7 +36,7 @@ def test_another_layout_is_named(jacobian, said):
 
 
 def test_hessians_with_outputs_last():
-    with pytest.raises(InputError, match=r"hessian.transpose\(0, 3, 1, 2\)"):
+    with pytest.raises(InputError, match=r"hessian.transpose\(0, 3, 2, 1\)"):
         data.table(X, Y, hessian=np.moveaxis(H, 1, 3))
 
 
