@@ -13,6 +13,7 @@ CUT = 10.0  # a repair must cut the misfit by this
 WORTH = 0.01  # smallest misfit that is worth a word
 REPAIRED = 0.5  # largest misfit after a repair: the derivatives then explain values
 NEAR_ONE = 1.25  # factors within this of 1 are noise
+ERASED = 1e-9  # factors below this are no change of unit
 MOST_TRIED = 24  # columns that are tried one by one
 
 
@@ -168,7 +169,7 @@ def _rescaled(system: _System, factors: dict[str, float]) -> Repair | None:
     factors = {
         name: -1.0 if abs(factor + 1) < 0.1 else factor
         for name, factor in factors.items()
-        if factor and not 1 / NEAR_ONE < factor < NEAR_ONE
+        if abs(factor) > ERASED and not 1 / NEAR_ONE < factor < NEAR_ONE
     }
     changed = {name: factor * system.columns[name] for name, factor in factors.items()}
     gain = _gain(system, changed) if changed else None
