@@ -1,6 +1,7 @@
 """The estimators by scikit-learn's own checks, and with derivatives."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from osculate import tasks
 from osculate.core import InputError
 
 QUICK = tasks.SobolevRegressor(budget="300steps", width=8, depth=2)
+PROCESS = tasks.GradientEnhancedGP(kernel="matern52", noise=True, starts=1)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +31,10 @@ def waves():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_scikit_learns_own_checks():
+@pytest.mark.parametrize("model", [QUICK, PROCESS], ids=["network", "process"])
+def test_scikit_learns_own_checks(model):
     names = set()
-    for estimator, check in estimator_checks_generator(QUICK, mark="skip"):
+    for estimator, check in estimator_checks_generator(model, mark="skip"):
         name = getattr(check, "func", check).__name__
         if "array_api" in name:  # optional, and of one library for all
             continue
@@ -50,6 +53,27 @@ def test_values_and_slopes(waves):
     np.testing.assert_array_equal(model.predict(X), model.surrogate_.predict(X))
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_gradient(X), slopes)
+
+
+def test_a_process_and_its_deviations(waves):
+    X, y, J = waves
+    model = tasks.GradientEnhancedGP().fit(X, y, J)
+    assert model.process_.kernel == "squared_exponential"
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-5)
+    np.testing.assert_allclose(model.predict_gradient(X), J, atol=1e-4)
+    new = np.random.default_rng(1).uniform(-0.9, 0.9, (200, 2))
+    truth = np.stack([np.sin(2 * new[:, 0]) * new[:, 1], new[:, 0] + new[:, 1] ** 2], 1)
+    mean, deviation = model.predict(new, return_std=True)
+    assert np.abs(mean - truth).max() < 1e-3
+    assert mean.shape == deviation.shape == (200, 2)
+    slopes, errors = model.predict_gradient(new, return_std=True)
+    assert slopes.shape == errors.shape == (200, 2, 2)
+    assert (deviation >= 0).all()
+    assert (errors >= 0).all()
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(new), mean)
+    with pytest.raises(InputError, match="Did you mean 'matern52'"):
+        tasks.GradientEnhancedGP(kernel="matern").fit(X, y)
 
 
 def test_one_output_has_no_axis(waves):
@@ -94,8 +118,8 @@ def test_slopes_of_another_layout_are_refused(waves):
 
 
 def test_without_scikit_learn(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "sklearn.base", None)
-    monkeypatch.delitem(__import__("sys").modules, "osculate.tasks._sklearn")
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
+    monkeypatch.delitem(sys.modules, "osculate.tasks._sklearn")
     with pytest.raises(InputError, match=r"osculate\[sklearn\]"):
         _ = tasks.SobolevRegressor
     with pytest.raises(AttributeError, match="no attribute 'Regressor'"):

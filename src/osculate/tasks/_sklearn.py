@@ -1,10 +1,10 @@
 """The main job as an estimator of scikit-learn: pipelines, searches, validation."""
 
 import warnings
-from typing import Any, no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
@@ -85,33 +85,11 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         Raises:
             InputError: If shapes disagree or a number cannot be used.
         """
-        X, y = validation.validate_data(
-            self, X, y, multi_output=True, y_numeric=True, dtype=np.float64
-        )
-        y = np.asarray(y, np.float64)
-        if len(X) < data.FEWEST_ROWS:
-            raise InputError(
-                f"`SobolevRegressor`: n_samples={len(X)}; expected at least "
-                f"{data.FEWEST_ROWS}.\nAdd rows."
-            )
-        varies = np.ptp(X, axis=0) > 0
-        slopes = None
-        if dydx is not None:
-            slopes = np.asarray(dydx, np.float64)
-            wanted = (*y.shape, X.shape[1])
-            if slopes.shape != wanted and slopes.size == np.prod(wanted):
-                slopes = slopes.reshape(wanted) if 1 in wanted[1:] else slopes
-            if slopes.shape != wanted:
-                raise InputError(
-                    f"`SobolevRegressor`: dydx has shape {slopes.shape}; expected "
-                    f"{wanted}: rows, outputs, inputs.\nTranspose it."
-                )
-            slopes = slopes[..., varies]
-        table = data.table(X[:, varies], y, jacobian=slopes)
+        rows = read_rows(self, X, y, dydx)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
-            self.surrogate_ = surrogate(table, **self.get_params())
-        self._varies, self._flat = varies, y.ndim == 1
+            self.surrogate_ = surrogate(rows.table, **self.get_params())
+        self._varies, self._flat = rows.varies, rows.flat
         return self
 
     def predict(self, X: Any) -> Float64[ndarray, "N ..."]:
@@ -135,14 +113,98 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         Returns:
             `(N, D)` or `(N, M, D)`, as `y` was given; 0 for columns left out.
         """
-        slopes = self._jet(X, 1)[1]
-        found = np.zeros((*slopes.shape[:2], len(self._varies)))
-        found[..., self._varies] = slopes
+        found = widened(self._jet(X, 1)[1], self._varies)
         return found[:, 0] if self._flat else found
 
     def _jet(self, X: Any, order: int) -> tuple[ndarray, ...]:
-        validation.check_is_fitted(self)
-        X = validation.validate_data(self, X, reset=False, dtype=np.float64)
+        x = read_points(self, X)[:, self._varies]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutsideDataWarning)
-            return self.surrogate_.jet(X[:, self._varies], order)
+            return self.surrogate_.jet(x, order)
+
+
+class Rows(NamedTuple):
+    """What an estimator is fitted to.
+
+    Attributes:
+        table: The rows, without columns of X that do not vary.
+        varies: Which columns do, `(D,)`.
+        flat: Whether y had one axis.
+    """
+
+    table: data.Table
+    varies: Bool[ndarray, " D"]
+    flat: bool
+
+
+def read_rows(estimator: Any, X: Any, y: Any, dydx: ArrayLike | None) -> Rows:
+    """Reads arrays as scikit-learn does, and derivatives with them.
+
+    Args:
+        estimator: Who is fitted; it learns the number of columns and their names.
+        X: Points `(N, D)`.
+        y: Values `(N,)` or `(N, M)`.
+        dydx: First derivatives `(N, M, D)`, or `(N, D)` where M = 1, or None.
+
+    Returns:
+        The rows.
+
+    Raises:
+        InputError: If there are too few, or dydx has another shape.
+    """
+    owner = type(estimator).__name__
+    X, y = validation.validate_data(
+        estimator, X, y, multi_output=True, y_numeric=True, dtype=np.float64
+    )
+    y = np.asarray(y, np.float64)
+    if len(X) < data.FEWEST_ROWS:
+        raise InputError(
+            f"`{owner}`: n_samples={len(X)}; expected at least {data.FEWEST_ROWS}.\n"
+            "Add rows."
+        )
+    varies = np.ptp(X, axis=0) > 0
+    slopes = None
+    if dydx is not None:
+        slopes, wanted = (
+            np.asarray(dydx, np.float64),
+            (len(y), *y.shape[1:], X.shape[1]),
+        )
+        single = y.size == len(y) and slopes.shape == X.shape
+        if slopes.shape != wanted and not single:
+            raise InputError(
+                f"`{owner}`: dydx has shape {slopes.shape}; expected {wanted}: rows, "
+                "outputs, inputs.\nTranspose it."
+            )
+        slopes = slopes.reshape(wanted)[..., varies]
+    return Rows(data.table(X[:, varies], y, jacobian=slopes), varies, y.ndim == 1)
+
+
+def read_points(estimator: Any, X: Any) -> Float64[ndarray, "N D"]:
+    """Reads points of a fitted estimator as scikit-learn does.
+
+    Args:
+        estimator: Who predicts.
+        X: Points `(N, D)`.
+
+    Returns:
+        The points.
+    """
+    validation.check_is_fitted(estimator)
+    return validation.validate_data(estimator, X, reset=False, dtype=np.float64)
+
+
+def widened(
+    slopes: Float64[ndarray, "N M K"], varies: Bool[ndarray, " D"]
+) -> Float64[ndarray, "N M D"]:
+    """Puts zeros where columns were left out.
+
+    Args:
+        slopes: By the columns that were kept.
+        varies: Which were.
+
+    Returns:
+        Slopes by all columns.
+    """
+    found = np.zeros((*slopes.shape[:2], len(varies)))
+    found[..., varies] = slopes
+    return found
