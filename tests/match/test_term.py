@@ -256,10 +256,10 @@ def test_vmap_over_models():
 
 
 def test_parts_that_make_no_term():
-    message = r"`match.term`: got parts of the orders \[\]; expected at least one"
+    message = r"`match.term`: got the parts \[\]; expected at least one"
     with pytest.raises(ValueError, match=message):
         match.term()
-    with pytest.raises(ValueError, match=r"orders \[1, 0, 1\]; .* each order once"):
+    with pytest.raises(ValueError, match=r"'value', 'jacobian'\]; .* each name once"):
         match.term(match.jacobians(), match.values(), match.derivatives(1))
 
 

@@ -83,10 +83,8 @@ def noise_squares(
         rest = jnp.sum(d * (T.laplacian - S.laplacian))
         return jnp.sum((T.slope - S.slope) ** 2) + rest
 
-    def whole(x: Float[Array, " D"]) -> Float[Array, ""]:
-        T = target(x) if callable(target) else jnp.asarray(target)
-        return squares(diff.as_vector(lambda _: T)(x), diff.as_vector(student)(x))
-
+    T = diff.as_vector(target if callable(target) else lambda x: jnp.asarray(target))
+    whole = lambda x: squares(T(x), diff.as_vector(student)(x))
     return _expansion(whole, second, order)
 
 
@@ -171,7 +169,9 @@ def noise_kl(
         rest = jnp.sum(T.p * T.bend * (T.log - S.log) + (S.p - T.p) * S.bend)
         return 0.5 * (square + rest)
 
-    return _expansion(lambda x: sum(_divergence(target, student, x)), second, order)
+    return _expansion(
+        lambda x: jnp.add(*_divergence(target, student, x)), second, order
+    )
 
 
 def noisy(
