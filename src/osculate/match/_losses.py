@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
 
 from osculate.chance import Gaussian
@@ -35,7 +36,7 @@ class Softened(eqx.Module):
             ValueError: If it is not positive.
         """
         t = self.temperature
-        if not isinstance(t, jax.core.Tracer) and not t > 0:
+        if not isinstance(t, Tracer) and not t > 0:
             raise ValueError(
                 f"`Softened`: temperature is {t}; expected a number above 0."
             )

@@ -206,7 +206,7 @@ def noisy(
 
     def at(x: Float[Array, " D"], key: Array) -> Estimate:
         points = x[None] + sigma * jax.random.normal(key, (draws, *x.shape), x.dtype)
-        T = (lambda p: jnp.asarray(target)) if not callable(target) else target
+        T: Any = target if callable(target) else lambda p: jnp.asarray(target)
         found = jax.vmap(lambda p: loss(T(p), student(p)))(points)
         return Estimate(jnp.mean(found), jnp.std(found, ddof=1) / draws**0.5)
 

@@ -89,7 +89,7 @@ def fit_arm(
         Limits(wanted, (1.0, 1.0), patience=None),
     )
     taken = adam.stats["steps"], search.stats["steps"]
-    return Arm(_joined(adam, search), _joined(*both), taken, wanted)
+    return Arm(joined(adam, search), joined(*both), taken, wanted)
 
 
 def _descend(
@@ -139,8 +139,16 @@ def _descend(
     return first, second
 
 
-def _joined(first: Result, second: Result) -> Result:
-    """Appends the second stage; what a stage did not record is NaN."""
+def joined(first: Result, second: Result) -> Result:
+    """Appends the second stage of a fit; what a stage did not record is NaN.
+
+    Args:
+        first: The stage before.
+        second: The stage that began where it ended.
+
+    Returns:
+        The second, with the history and the numbers of both.
+    """
     one, two = first.history, second.history
     names = [*one, *(n for n in two if n not in one)]
     gap = lambda h: np.full(len(h["step"]), math.nan)
