@@ -139,7 +139,8 @@ def transfer(per_class: int, seeds: int, steps: int = STEPS) -> list[dict[str, A
         many = students(way, per_class, seeds, steps)
         row = {"per class": per_class, "seeds": seeds, "way": way}
         for name, noise in (("clean", 0.0), ("noisy", 0.3)):
-            percent = 100 * np.asarray(jax.vmap(lambda n: accuracy(n, noise))(many))
+            read = functools.partial(accuracy, noise=noise)
+            percent = 100 * np.asarray(jax.vmap(read)(many))
             row[name] = float(percent.mean())
             row[f"{name}, spread"] = float(percent.std(ddof=1))
         found.append(row)

@@ -1,0 +1,44 @@
+"""The tables of docs/studies/distillation.md, from benchmarks/results.
+
+python studies/distillation_tables.py
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tables import Row, rendered
+
+
+def transfer(found: dict[str, Any]) -> Iterator[Row]:
+    """Yields the head, then accuracies by what is learned from and pictures a digit."""
+    rows = found["transfer"]
+    counts = list(dict.fromkeys(row["per class"] for row in rows))
+    yield ["learned from", *(f"{n} per digit" for n in counts), f"{counts[0]}, noisy"]
+    for way in dict.fromkeys(row["way"] for row in rows):
+        own = [row for row in rows if row["way"] == way]
+        cells = [f"{row['clean']:.1f} ± {row['clean, spread']:.1f}" for row in own]
+        noisy = f"{own[0]['noisy']:.1f} ± {own[0]['noisy, spread']:.1f}"
+        yield [way, *cells, noisy]
+
+
+def robustness(found: dict[str, Any]) -> Iterator[Row]:
+    """Yields the head, then accuracies by penalty and noise."""
+    rows = found["robustness"]
+    yield ["penalty", *(f"noise {noise:g}" for noise in rows[0]["noise"])]
+    for row in rows:
+        pairs = zip(row["accuracy"], row["spread"], strict=True)
+        yield [f"{row['penalty']:g}", *(f"{a:.1f} ± {s:.1f}" for a, s in pairs)]
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
+    rows.__name__: rows for rows in (transfer, robustness)
+}
+
+
+def markdown(name: str) -> str:
+    """Returns a table in Markdown."""
+    return rendered("distillation", TABLES[name])
+
+
+if __name__ == "__main__":
+    print("\n\n".join(map(markdown, TABLES)))

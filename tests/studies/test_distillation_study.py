@@ -1,0 +1,71 @@
+"""The study of distillation at small size, and what its page says of the results."""
+
+import importlib
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "studies" / "distillation.md").read_text("utf-8")
+FOUND = json.loads((ROOT / "benchmarks" / "results" / "distillation.json").read_text())
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """Imports a script of studies/ as its neighbours do."""
+    monkeypatch.syspath_prepend(ROOT / "studies")
+    return importlib.import_module
+
+
+@pytest.mark.slow
+@pytest.mark.spec("S1.6")
+def test_slopes_teach_students_of_few_pictures(study):
+    with jax.enable_x64(False):
+        study = study("distillation")
+        assert study.accuracy(study.teacher()) > 0.9
+        mean = lambda way: np.mean(
+            jax.vmap(study.accuracy)(study.students(way, 1, 3, 100))
+        )
+        assert mean("logits + Jacobian") > mean("logits") + 0.1
+
+
+def test_rows_chosen_are_so_many_of_every_digit(study):
+    study = study("distillation")
+    rows = study.chosen(3, 5)
+    digits = np.asarray(study.pictures()[1])[rows]
+    np.testing.assert_array_equal(np.bincount(digits), np.full(10, 5))
+    assert len(set(rows.tolist())) == 50
+    assert rows.max() < study.READ
+
+
+def test_the_page_has_the_tables(study):
+    tables = study("distillation_tables")
+    for name in tables.TABLES:
+        assert tables.markdown(name) in PAGE
+
+
+@pytest.mark.spec("S1.6", "S0.8")
+def test_what_the_page_says_of_few_pictures():
+    of = {(row["way"], row["per class"]): row for row in FOUND["transfer"]}
+    assert {row["seeds"] for row in FOUND["transfer"] if row["per class"] < 20} == {10}
+    gain = of["logits + Jacobian", 1]["clean"] - of["logits", 1]["clean"]
+    assert gain >= 15
+    assert f"worth {gain:.0f} points over" in PAGE
+    numbers = FOUND["teacher"]["numbers"], FOUND["student"]["numbers"]
+    assert f"{numbers[0]:,} numbers" in PAGE
+    assert f"{numbers[1]:,} numbers" in PAGE
+    assert f"reads {FOUND['teacher']['accuracy']:.1f} % of the other" in " ".join(
+        PAGE.split()
+    )
+
+
+@pytest.mark.spec("S1.5")
+def test_what_the_page_says_of_noise():
+    by = {row["penalty"]: np.array(row["accuracy"]) for row in FOUND["robustness"]}
+    noise = np.array(FOUND["robustness"][0]["noise"])
+    for penalty in (0.003, 0.01, 0.03):
+        assert (by[penalty] > by[0.0])[noise >= 0.2].all()
+    assert abs(by[0.01][0] - by[0.0][0]) < 0.5
