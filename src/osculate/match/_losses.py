@@ -119,8 +119,8 @@ def attention_map(features: Float[Array, "C ..."]) -> Float[Array, " P"]:
         `(P,)`; 0 where all features are.
 
     Example:
-        >>> attention_map(jnp.array([[3.0, 0.0], [0.0, 4.0]])).round(2)
-        Array([0.49, 0.87], dtype=float32)
+        >>> attention_map(jnp.array([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])[:, :1])
+        Array([1.], dtype=float32)
     """
     return _unit(jnp.sum(features**2, axis=0).ravel())
 
