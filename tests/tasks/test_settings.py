@@ -46,6 +46,7 @@ def test_a_budget_without_its_unit(number):
         ({"depth": 0}, "depth is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**32}, "seed is 4294967296"),
+        ({"jacobian": -0.5}, "jacobian is -0.5"),
         ({"validation": 1.0}, "validation is 1.0"),
         ({"budget": "soon"}, "budget 'soon'"),
     ],

@@ -28,6 +28,7 @@ CHOICES = [
     "compare",
     "strict",
     "loss",
+    "jacobian",
     "width",
     "depth",
     "activation",
@@ -47,6 +48,12 @@ def fit(options: argparse.Namespace) -> int:
     """Fits a surrogate to a table."""
     choices = {} if options.config is None else read_config(options.config)
     return _fit(options, options.table, Path(options.table).stem, choices)
+
+
+def distill(options: argparse.Namespace) -> int:
+    """Fits a smaller network to what a saved run or a table says."""
+    table, choices = tasks.lesson(options.teacher, options.points)
+    return _fit(options, table, f"{Path(options.teacher).stem}-student", choices)
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -169,6 +176,7 @@ def _csv(columns: dict[str, Any]) -> str:
 RUN = {
     "demo": demo,
     "fit": fit,
+    "distill": distill,
     "predict": predict,
     "report": write_report,
     "doctor": doctor,

@@ -23,6 +23,7 @@ KEYS = {
     "compare": Key((bool,), "true"),
     "strict": Key((bool,), "true"),
     "loss": Key((str,), '"gaussian"'),
+    "jacobian": Key((float, int), "0.1"),
     "width": Key((int,), "32"),
     "depth": Key((int,), "3"),
     "activation": Key((str,), '"tanh"'),

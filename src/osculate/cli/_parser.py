@@ -18,6 +18,7 @@ TOP = "Derivative-informed machine learning: fit tables of values and derivative
 COMMANDS = {
     "demo": "fit the embedded water table, compare, write a report",
     "fit": "fit a surrogate to a table of values and derivatives",
+    "distill": "fit a smaller network to what a saved run says",
     "predict": "evaluate a saved run, with derivatives if wanted",
     "report": "write the report of a saved run again",
     "doctor": "show versions, devices and folders",
@@ -93,6 +94,7 @@ def _listed(text: str) -> tuple[str, ...]:
 _path = _value(str, "a path", str.strip)
 _whole = _value(int, "a whole number, such as 8")
 _share = _value(float, "a share between 0 and 1, such as 0.2", lambda s: 0 < s < 1)
+_factor = _value(float, "a factor of 0 or more, such as 0.1", lambda w: w >= 0)
 _order = _value(int, "0, 1 or 2", range(3).__contains__)
 _seed = _value(int, f"a whole number from 0 to {SEEDS[-1]}", SEEDS.__contains__)
 _names = _value(_listed, "names of columns, such as T,p", bool)
@@ -133,6 +135,7 @@ def _fit(command: Parser) -> None:
     _flag(command, "--compare", "also fit the same network to values only")
     _flag(command, "--strict", "suspicious derivative columns are errors")
     _option(command, "--loss", str, "NAME", f"{', '.join(LOSSES)} (gaussian)")
+    _jacobian(command)
     _option(command, "--width", _whole, "N", "size of hidden layers (from the table)")
     _option(command, "--depth", _whole, "N", "hidden layers (3)")
     _option(command, "--activation", str, "NAME", f"{listed} (tanh)")
@@ -140,6 +143,21 @@ def _fit(command: Parser) -> None:
     _budget(command)
     _option(command, "--seed", _seed, "N", "seed of split and weights (0)")
     _place(command, "runs/TABLE-1, -2, ...")
+    _manners(command)
+
+
+def _distill(command: Parser) -> None:
+    add = command.add_argument
+    what = f"folder of a finished run, or a table of values and slopes: {TABLES}"
+    add("teacher", type=_path, metavar="RUN|TABLE", help=what)
+    what = "points to ask a run at (those that it was fitted to)"
+    add("--points", type=_path, metavar="TABLE", help=what)
+    _jacobian(command)
+    _option(command, "--width", _whole, "N", "size of hidden layers (half the run's)")
+    _option(command, "--depth", _whole, "N", "hidden layers (3)")
+    _budget(command)
+    _option(command, "--seed", _seed, "N", "seed of split and weights (0)")
+    _place(command, "runs/RUN-student-1, -2, ...")
     _manners(command)
 
 
@@ -169,6 +187,10 @@ def _doctor(command: Parser) -> None:
 
 def _budget(command: Parser) -> None:
     _option(command, "--budget", str, "B", "2000steps (the default), or seconds: 60s")
+
+
+def _jacobian(command: Parser) -> None:
+    _option(command, "--jacobian", _factor, "W", "factor of first derivatives (1)")
 
 
 def _place(command: Parser, default: str) -> None:
@@ -205,6 +227,7 @@ def _flag(command: Parser, name: str, what: str) -> None:
 _ARGUMENTS = {
     "demo": _demo,
     "fit": _fit,
+    "distill": _distill,
     "predict": _predict,
     "report": _report,
     "doctor": _doctor,

@@ -57,7 +57,7 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
     plan = main_plan(budget, compare=compare)
     name = "derivatives" if max(orders) else "values"
     loss = loss_of(settings.loss)
-    wanted = objective(orders, scales, loss)
+    wanted = objective(orders, scales, loss, settings.jacobian)
     main = fit_arm(journal, name, wanted, model, rows, plan, key=batches)
     values_only = None
     if compare:

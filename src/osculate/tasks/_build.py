@@ -144,7 +144,10 @@ def network(
 
 
 def objective(
-    orders: tuple[int, ...], scales: Scales, loss: Any = chance.Gaussian()
+    orders: tuple[int, ...],
+    scales: Scales,
+    loss: Any = chance.Gaussian(),
+    jacobian: float = 1.0,
 ) -> Objective:
     """Returns the Sobolev objective over these orders, in standardized units.
 
@@ -152,6 +155,7 @@ def objective(
         orders: Orders of derivative.
         scales: Of inputs and outputs.
         loss: A loss of differences, in units of a standardized tensor.
+        jacobian: Factor of the part of order 1; 0 leaves it out.
 
     Returns:
         The objective.
@@ -159,8 +163,9 @@ def objective(
     parts = []
     sigma = scales.y_scale
     for order in range(max(orders) + 1):
-        if order in orders:
-            parts.append(match.derivatives(order, chance.rescale(loss, sigma)))
+        weight = jacobian if order == 1 else 1.0
+        if order in orders and weight > 0:
+            parts.append(match.derivatives(order, chance.rescale(loss, sigma), weight))
         sigma = sigma[..., None] / scales.x_scale.reshape((1,) * sigma.ndim + (-1,))
     return Objective({LABEL: match.term(*parts)})
 

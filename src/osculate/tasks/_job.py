@@ -41,6 +41,7 @@ def surrogate(
     depth: int = 3,
     activation: str = "tanh",
     loss: Any = "gaussian",
+    jacobian: float = 1.0,
     validation: float = 0.2,
     budget: str = "2000steps",
     seed: int = 0,
@@ -71,6 +72,8 @@ def surrogate(
         loss: `gaussian`, or one that forgives gross errors in the table: `laplace`,
             `cauchy`, `student`, `huber`; or a loss of `chance` such as
             `HuberLoss(1.0, 0.1)`, in units of the spread of each column.
+        jacobian: Factor of the first derivatives beside values; below 1 where they are
+            less certain.
         validation: Share of the rows held out.
         budget: `"2000steps"` (resumes bit by bit) or `"60s"`.
         seed: Seed of the split and of the random weights.
@@ -91,6 +94,7 @@ def surrogate(
         depth=depth,
         activation=activation,
         loss=loss,
+        jacobian=jacobian,
         validation=validation,
         budget=budget,
         seed=seed,

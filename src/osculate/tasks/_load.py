@@ -73,7 +73,10 @@ def _surrogate(run: RunFolder) -> Surrogate:
         result = Result(
             model,
             objective(
-                tuple(recipe["data"]["orders"]), _scales(model), loss_of(settings.loss)
+                tuple(recipe["data"]["orders"]),
+                _scales(model),
+                loss_of(settings.loss),
+                settings.jacobian,
             ),
             {},
             {n[6:]: a for n, a in histories.items() if n.startswith("final/")},

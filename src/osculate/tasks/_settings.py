@@ -1,6 +1,7 @@
 """What can be chosen about a surrogate: plain values, the same names everywhere."""
 
 import dataclasses
+import math
 import re
 from typing import Any
 
@@ -35,6 +36,7 @@ class Settings:
         activation: Name of a smooth activation of `nets.MLP`.
         loss: Name of the loss, or its class and parameters; a loss object of `chance`
             becomes that text.
+        jacobian: Factor of the first derivatives beside values, 0 or more.
         validation: Share of the rows held out to choose the number of steps.
         budget: `"2000steps"` or `"60s"`.
         seed: Seed of the split and of the random weights.
@@ -48,6 +50,7 @@ class Settings:
     depth: int = 3
     activation: str = "tanh"
     loss: Any = "gaussian"
+    jacobian: float = 1.0
     validation: float = 0.2
     budget: str = "2000steps"
     seed: int = 0
@@ -69,6 +72,11 @@ class Settings:
         _at_least("seed", self.seed, 0)
         if self.seed >= 2**32:
             raise InputError(f"seed is {self.seed}.\nGive a number below 2**32.")
+        if not 0 <= self.jacobian < math.inf:
+            raise InputError(
+                f"jacobian is {self.jacobian}; expected a factor of 0 or more.\n"
+                "Write for instance 0.1."
+            )
         if not 0 < self.validation < 1:
             raise InputError(
                 f"validation is {self.validation}; expected a share of the rows "

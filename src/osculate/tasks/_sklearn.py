@@ -46,6 +46,7 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         depth: int = 3,
         activation: str = "tanh",
         loss: Any = "gaussian",
+        jacobian: float = 1.0,
         validation: float = 0.2,
         budget: str = "2000steps",
         seed: int = 0,
@@ -57,6 +58,7 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
             depth: Number of hidden layers.
             activation: Name of a smooth activation.
             loss: Name of a loss, or one of `chance`.
+            jacobian: Factor of the derivatives beside values.
             validation: Share of the rows held out to choose the number of steps.
             budget: `"2000steps"` or `"60s"`.
             seed: Of the split and of the random weights.
@@ -65,6 +67,7 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         self.depth = depth
         self.activation = activation
         self.loss = loss
+        self.jacobian = jacobian
         self.validation = validation
         self.budget = budget
         self.seed = seed
