@@ -1,8 +1,8 @@
 """The estimators by scikit-learn's own checks, and with derivatives."""
 
-import pickle
 import sys
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
@@ -43,7 +43,7 @@ def test_scikit_learns_own_checks(model):
     assert {"check_regressors_train", "check_estimators_pickle"} <= names
 
 
-def test_values_and_slopes(waves):
+def test_values_and_slopes(waves, tmp_path):
     X, y, J = waves
     model = clone(QUICK).set_params(budget="600steps").fit(X, y, J)
     assert model.score(X, y) > 0.999
@@ -51,11 +51,12 @@ def test_values_and_slopes(waves):
     assert slopes.shape == J.shape
     assert np.abs(slopes - J).max() < 0.1
     np.testing.assert_array_equal(model.predict(X), model.surrogate_.predict(X))
-    again = pickle.loads(pickle.dumps(model))
+    joblib.dump(model, tmp_path / "model")
+    again = joblib.load(tmp_path / "model")
     np.testing.assert_array_equal(again.predict_gradient(X), slopes)
 
 
-def test_a_process_and_its_deviations(waves):
+def test_a_process_and_its_deviations(waves, tmp_path):
     X, y, J = waves
     model = tasks.GradientEnhancedGP().fit(X, y, J)
     assert model.process_.kernel == "squared_exponential"
@@ -70,7 +71,8 @@ def test_a_process_and_its_deviations(waves):
     assert slopes.shape == errors.shape == (200, 2, 2)
     assert (deviation >= 0).all()
     assert (errors >= 0).all()
-    again = pickle.loads(pickle.dumps(model))
+    joblib.dump(model, tmp_path / "model")
+    again = joblib.load(tmp_path / "model")
     np.testing.assert_array_equal(again.predict(new), mean)
     with pytest.raises(InputError, match="Did you mean 'matern52'"):
         tasks.GradientEnhancedGP(kernel="matern").fit(X, y)
