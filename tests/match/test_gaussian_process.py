@@ -544,6 +544,25 @@ def test_refuses_single_precision(conditioned):
         low(jnp.zeros(2, jnp.float32))
 
 
+@pytest.mark.parametrize("kind", [jnp.asarray, np.asarray])
+def test_refuses_to_compute_in_single_precision_what_was_made_in_double(
+    conditioned, kind
+):
+    process = jax.tree.map(kind, conditioned)
+    with jax.enable_x64(False):
+        x = jnp.zeros(2)
+        for ask in (process, jax.jit(process), process.variance):
+            with pytest.raises(ValueError, match="of type float32; expected float64"):
+                ask(x)
+
+
+def test_repeated_zeros_may_round():
+    x = np.concatenate([X, X[:1]])
+    y = tensors(x, (0,))
+    y["value"][0], y["value"][-1] = 0.0, 1e-18
+    match.gaussian_process(Samples(x, y), hyperparameters=hyperparameters())
+
+
 def test_refuses_orders_without_finite_variance():
     process = match.gaussian_process(
         Samples(X, tensors(X)), kernel="matern52", hyperparameters=hyperparameters()

@@ -322,6 +322,10 @@ def test_errors():
         match.noise_squares(T, S, order=3)
     with pytest.raises(ValueError, match="`noisy`: draws is 1; expected 2 or more"):
         match.noisy(match.squares, T, S, sigma=0.1, draws=1)
+    for expand in (match.noise_squares, match.noise_cross_entropy, match.noise_kl):
+        for labels in (jnp.asarray(2), jnp.zeros(1)):
+            with pytest.raises(ValueError, match=r"the student returns \(3,\)"):
+                expand(labels, S)(X)
 
 
 def test_a_dictionary_is_its_vector():

@@ -206,3 +206,5 @@ def test_errors():
         match.term(one, two)
     with pytest.raises(ValueError, match="`Softened`: temperature is 0"):
         match.logits(0.0)
+    with pytest.raises(ValueError, match="expected one per row"):
+        match.Softened()(jnp.zeros(3), jnp.ones(3), jnp.ones(3))

@@ -190,6 +190,24 @@ def test_noise_asks_the_teacher_anew():
     assert kept.y is rows.y
 
 
+@pytest.mark.spec("S0.6")
+@pytest.mark.parametrize("kind", PARTS)
+def test_unknown_slopes_do_not_count(kind):
+    """Those of whole rows, of an input and of an output: the teacher stays perfect."""
+    J = np.array(dense(TEACHER))
+    known = np.ones(J.shape)
+    known[3:] = 0
+    known[:, :, 1] = known[:, :, 1] if kind == "directions" else 0
+    known[:, 2] = 0 if kind == "directions" else known[:, 2]
+    y = {"jacobian": np.where(known, J, 0.0), "value": jax.vmap(TEACHER)(X)}
+    weight = {"value": np.ones((N, M)), "jacobian": jnp.asarray(known)}
+    sampler = match.Projections("d", **{kind: 3})
+    rows = sampler.first({"d": Samples(X, y, weight)}, jr.key(0))
+    objective = Objective({"d": match.term(PARTS[kind]())})
+    assert objective(TEACHER, rows)[0] < 1e-20
+    assert objective(STUDENT, rows)[0] > 1e-3
+
+
 def test_errors():
     with pytest.raises(ValueError, match="directions=0, covectors=0; expected one or"):
         match.Projections("d", TEACHER)

@@ -62,12 +62,37 @@ def test_a_function_its_table_and_its_arrays_teach_the_same(taught):
     for told in (
         tasks.distill(table, RELU, budget="20steps"),
         tasks.distill((y, J), RELU, X, budget="20steps"),
-        tasks.distill((y, J.reshape(40, -1)), RELU, X, budget="20steps"),
     ):
         one = tasks.distill(teacher, RELU, X, budget="20steps")
         np.testing.assert_allclose(
             told.value.weights[0], one.value.weights[0], rtol=1e-6
         )
+
+
+def test_products_with_unknown_slopes_do_not_count():
+    y, J = (np.array(jax.vmap(f)(X)) for f in (teacher, jax.jacfwd(teacher)))
+    J[10:] = np.nan
+    table = data.table(X, y, jacobian=J)
+    found = tasks.distill(table, teacher_as_student(), projections=1, budget="1steps")
+    assert found.history["distill.adjoint"][0] < 1e-20
+    for one in range(2):
+        J[:, one, one] = np.nan
+    none = data.table(X, y, jacobian=J)
+    with pytest.raises(InputError, match="no row or column of the slopes"):
+        tasks.distill(none, student(), projections=1, budget="1steps")
+
+
+class Exact(eqx.Module):
+    """The teacher, with one number to train."""
+
+    one: jax.Array
+
+    def __call__(self, x):
+        return self.one * teacher(x)
+
+
+def teacher_as_student():
+    return Exact(jnp.ones(()))
 
 
 def test_missing_cells_do_not_count():
@@ -330,3 +355,45 @@ WAY_OUT = r"\nPass jacobian=0 to match its values only, or a `data\.Table`"
 def test_what_cannot_be_used_is_refused(call, message):
     with pytest.raises(InputError, match="(?s)" + message):
         call()
+
+
+def test_slopes_of_another_layout_are_not_scrambled():
+    three = lambda x: jnp.stack([x[0], x[1] ** 2, x[0] * x[1]])
+    y, J = (np.array(jax.vmap(f)(X)) for f in (three, jax.jacfwd(three)))
+    with pytest.raises(InputError, match="axes are points, outputs, inputs"):
+        tasks.distill((y, np.swapaxes(J, 1, 2)), student(outputs=3), X)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        lambda x: np.array([np.sin(2 * float(x[0])) * x[1], x[0] ** 2]),
+        lambda x: np.array([x[0] if x[0] > 0 else 0.0, x[1]]),
+        lambda x: {"a": np.sin(x[0]), "b": np.array([x[1]])},
+    ],
+    ids=["float", "if", "dictionary"],
+)
+def test_functions_of_numpy_teach_their_values(plain):
+    values = tasks.distill(plain, RELU, X, jacobian=0.0, budget="20steps")
+    assert np.isfinite(values.history["loss"]).all()
+    with pytest.raises(InputError, match="no function of JAX"):
+        tasks.distill(plain, RELU, X)
+    with pytest.raises(InputError, match="values without slopes"):
+        tasks.distill(plain, RELU, X, projections=1)
+    with pytest.raises(InputError, match="noise needs a teacher that can be asked"):
+        tasks.distill(plain, RELU, X, jacobian=0.0, noise=0.1)
+
+
+def test_noise_and_projections_together():
+    found = tasks.distill(teacher, RELU, X, projections=1, noise=0.1, budget="60steps")
+    loss = found.history["loss"]
+    assert loss[-1] < loss[0]
+
+
+def test_one_hot_labels_are_probabilities():
+    logits = lambda x: jnp.stack([x[0], x[1], x[0] - x[1]])
+    labels = np.eye(3, dtype=int)[np.arange(40) % 3]
+    found = tasks.distill(
+        logits, student(outputs=3), X, labels=labels, budget="10steps"
+    )
+    assert "distill.labels" in found.history

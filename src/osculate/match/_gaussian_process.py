@@ -137,13 +137,15 @@ class GaussianProcess(eqx.Module):
     def leave_one_out(self) -> LeftOut:
         """Returns what every point would be predicted to be without its entries.
 
-        All entries of a point are left out together; hyperparameters are kept. Exact,
-        from one inverse: Rasmussen and Williams (2006), eqs. 5.10 to 5.12, by blocks
-        and for the restricted likelihood.
+        All entries of a point are left out together; hyperparameters are kept, and the
+        level of all values where there is no trend. Else exact, from one inverse:
+        Rasmussen and Williams (2006), eqs. 5.10 to 5.12, by blocks and for the
+        restricted likelihood.
 
         Returns:
             Means and variances of the entries that are known, NaN elsewhere.
         """
+        refuse_precision(self.weights.dtype)
         hyper = self.hyperparameters
         scale = jax.vmap(self._prior(self.orders).scale)(hyper.length_scale)
         known = Known(
@@ -215,9 +217,11 @@ class GaussianProcess(eqx.Module):
 
 
 def refuse_precision(dtype: Any) -> None:
-    """Refuses numbers of less than float64."""
-    if jnp.dtype(dtype) != np.float64:
-        raise ValueError(
-            f"`GaussianProcess`: its numbers are of type {dtype}; expected float64.\n"
-            'Call jax.config.update("jax_enable_x64", True) before it is made.'
-        )
+    """Refuses numbers of less than float64, and JAX where it computes with less."""
+    for kind in (jnp.dtype(dtype), jnp.result_type(float)):
+        if kind != np.float64:
+            raise ValueError(
+                f"`GaussianProcess`: its numbers are of type {kind}; expected float64."
+                '\nCall jax.config.update("jax_enable_x64", True) before it is made, '
+                "and keep it so where it is used."
+            )

@@ -220,13 +220,14 @@ def without_repeats(
     point, column = np.divmod(found.rows, found.jet_size)
     origin = first[same.reshape(-1)]
     known = found.known.copy()
+    small = 1e-12 * np.abs(found.targets).max(axis=1)
     for i in np.flatnonzero(origin[point] != point):
         twins = (origin[point[:i]] == origin[point[i]]) & (column[:i] == column[i])
         for m, k in np.argwhere(known[:, :i] & exact[:, :i] & twins[None]):
             if not (known[m, i] and exact[m, i]):
                 continue
             one, two = found.targets[m, k], found.targets[m, i]
-            if not np.isclose(one, two, rtol=1e-9, atol=0):
+            if not np.isclose(one, two, rtol=1e-9, atol=small[m]):
                 raise InputError(
                     f"`{owner}`: rows {point[k]} and {point[i]} are one point, but "
                     f"{TENSORS[found.order[i]]} of output {m} is {one:.6g} and "

@@ -56,7 +56,15 @@ class Softened(eqx.Module):
 
         Returns:
             The loss.
+
+        Raises:
+            ValueError: If there are weights per entry: classes do not separate.
         """
+        if jnp.ndim(w) >= z.ndim:
+            raise ValueError(
+                f"`Softened`: weights of shape {jnp.shape(w)} for logits {z.shape}; "
+                "expected one per row, since classes do not separate."
+            )
         t = self.temperature
         log_p = jax.nn.log_softmax((jnp.zeros_like(z) if y is None else y) / t, -1)
         log_q = jax.nn.log_softmax(z / t, -1)

@@ -252,7 +252,7 @@ def _divergence(
         log_T = _log_softmax(target)(x)
         T = jnp.exp(log_T)
         return -jnp.sum(T * log_S), jnp.sum(T * log_T)
-    T = jnp.asarray(target, log_S.dtype)
+    T = _labels(target, log_S)
     return -jnp.sum(T * log_S), jnp.sum(xlogy(T, T))
 
 
@@ -280,7 +280,17 @@ def _target(
     if callable(target):
         return _see(link(target), x, laplacian)
     flat = Seen(*map(jnp.zeros_like, like))
-    return flat._replace(value=jnp.asarray(target, like.value.dtype))
+    return flat._replace(value=_labels(target, like.value))
+
+
+def _labels(target: Any, like: Float[Array, " M"]) -> Float[Array, " M"]:
+    if jnp.shape(target) != like.shape:
+        raise ValueError(
+            f"`match`: labels of shape {jnp.shape(target)}, the student returns "
+            f"{like.shape}; expected one number per output. Pass probabilities of "
+            "classes, not an index: jax.nn.one_hot(index, C)."
+        )
+    return jnp.asarray(target, like.dtype)
 
 
 def _probabilities(
@@ -290,7 +300,7 @@ def _probabilities(
     S = _probability(student, x, piecewise_linear)
     if callable(target):
         return _probability(target, x, piecewise_linear), S
-    T = jnp.asarray(target, S.p.dtype)
+    T = _labels(target, S.p)
     log = jnp.log(jnp.where(T > 0, T, 1.0))  # of no weight where T is 0
     return Probabilities(T, log, 0 * S.slope, 0 * S.bend), S
 

@@ -28,7 +28,8 @@ class Projections(eqx.Module):
     Attributes:
         label: The samples to which vectors and targets are added.
         teacher: `(D,) -> (M,)`; None takes the Jacobians `y["jacobian"]` of the
-            samples, and needs none for `jacobian_norm(projected=True)`.
+            samples, of which a product counts where all that it sums is known, and
+            needs none for `jacobian_norm(projected=True)`.
         directions: How many `y["directions"]`, `(D,)`, with `y["directional"]`.
         covectors: How many `y["covectors"]`, `(M,)`, with `y["adjoint"]`.
         x_scale: Factor of the directions, a number or `(D,)`.
@@ -101,11 +102,25 @@ class Projections(eqx.Module):
         y |= self._products(x, y)
         weight = rows.weight
         if isinstance(weight, Mapping):
-            like = weight.get("value")
-            added = {"directional": like, "adjoint": like, "jacobian_norm": like}
-            rest = {n: _by_row(w) for n, w in added.items() if n not in weight}
-            weight = {**weight, **rest}
+            weight = {**self._weights(weight), **weight}
         return Samples(x, y, weight)
+
+    def _weights(self, weight: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns weights of products: unknown slopes do not count as zeros."""
+        by_row = _by_row(weight.get("value"))
+        names: list[str] = ["directional", "adjoint", "jacobian_norm"]
+        found = dict.fromkeys(names, by_row)
+        known = weight.get("jacobian") if self.teacher is None else None
+        if known is None:
+            return found
+        if jnp.ndim(known) < 3:
+            return {**found, "directional": known, "adjoint": known}
+        each = lambda count, w: jnp.repeat(w[:, None], count, axis=1)
+        return {
+            **found,
+            "directional": each(self.directions, jnp.min(known, axis=2)),
+            "adjoint": each(self.covectors, jnp.min(known, axis=1)),
+        }
 
     def _size(self, x: Array, y: Mapping[str, Array]) -> int:
         if self.teacher is not None:

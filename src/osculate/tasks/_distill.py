@@ -116,16 +116,18 @@ def distill(
         model = Reshaped(_raised(student), lesson.shape)
         _refuse_shapes(model, lesson)
         scales = scales_of(lesson)
-        parts = [_values(temperature, scales)]
-        if jacobian > 0:
-            parts.append(_slopes(jacobian, scales, projections))
-        given = {}
+        parts, given = [_values(temperature, scales)], {}
         if labels is not None:
             parts.append(match.labels())
             given["labels"] = _labels(labels, lesson)
+        plain = match.term(*parts)
+        if jacobian > 0:
+            parts.append(_slopes(jacobian, scales, projections, lesson))
         term = match.term(*parts)
         samples = _samples(term, lesson, given)
-        sampler = _sampler(term, lesson, samples, scales, projections, noise)
+        asked = plain if sampled else term
+        moved = _moved(asked, lesson, samples, scales, noise)
+        sampler = _sampler(term, lesson, samples, scales, projections, moved)
         plan = main_plan(limit, compare=False)
         left = lambda share: (
             None
@@ -156,7 +158,9 @@ def scales_of(lesson: Lesson) -> Scales:
     y = np.nanstd(value, axis=0)
     flat = ~(y > 1e-12 * np.nanmax(np.abs(value), axis=0))
     if flat.any() and "jacobian" in lesson.y:
-        square = np.mean((lesson.y["jacobian"] * x) ** 2, axis=0).sum(axis=1)
+        known = lesson.known["jacobian"]
+        square = np.sum(known * (lesson.y["jacobian"] * x) ** 2, axis=0)
+        square = (square / np.maximum(known.sum(axis=0), 1)).sum(axis=1)
         y = np.where(flat, np.sqrt(square), y)
     return Scales(x, np.where(y > 0, y, 1.0))
 
@@ -167,18 +171,29 @@ def _values(temperature: float | None, scales: Scales) -> match.Part:
     return match.logits(temperature)
 
 
-def _slopes(weight: float, scales: Scales, projections: int | None) -> match.Part:
+def _slopes(
+    weight: float, scales: Scales, projections: int | None, lesson: Lesson
+) -> match.Part:
     if projections is None:
         ratio = scales.y[:, None] / scales.x
         return match.jacobians(Gaussian(jnp.asarray(ratio)), weight)
-    if _from_the_left(scales):
+    if _from_the_left(scales, lesson):
         return match.adjoint(Gaussian(jnp.asarray(1 / scales.x)[None]), weight)
     return match.directional(Gaussian(jnp.asarray(scales.y)[None]), weight)
 
 
-def _from_the_left(scales: Scales) -> bool:
-    """Whether a product from the left has more entries than one from the right."""
-    return len(scales.y) <= len(scales.x)
+def _from_the_left(scales: Scales, lesson: Lesson) -> bool:
+    """Whether a product from the left says more than one from the right."""
+    left, right = len(scales.x), len(scales.y)
+    if lesson.function is None:  # a product is known where all that it sums is
+        known = lesson.known["jacobian"]
+        left, right = (int(known.all(axis).sum()) for axis in (1, 2))
+        if max(left, right) == 0:
+            raise InputError(
+                "`distill`: no row or column of the slopes is known as a whole, so "
+                "that products with them are not known.\nLeave projections out."
+            )
+    return left >= right
 
 
 def _samples(term: Any, lesson: Lesson, given: dict[str, Any]) -> Samples:
@@ -189,8 +204,19 @@ def _samples(term: Any, lesson: Lesson, given: dict[str, Any]) -> Samples:
         y["logits"] = y["value"]
         weight["logits"] = jnp.min(weight["value"], axis=1)
     whole = all(known.all() for known in lesson.known.values())
-    by_name = {name: weight.get(name) for name in names}
+    drawn = ("adjoint", "directional")  # weighted where they are drawn
+    by_name = {n: weight.get(n) for n in [*names, *weight] if n not in drawn}
     return Samples(jnp.asarray(lesson.x), y | given, None if whole else by_name)
+
+
+def _moved(
+    asked: Any, lesson: Lesson, samples: Samples, scales: Scales, noise: float | None
+) -> match.InputNoise | None:
+    """Returns what asks the teacher at points with noise, if there is any."""
+    if noise is None:
+        return None
+    sigma = jnp.asarray(noise * scales.x)
+    return match.InputNoise(LABEL, samples, sigma, asked, lesson.function)
 
 
 def _sampler(
@@ -199,17 +225,13 @@ def _sampler(
     samples: Samples,
     scales: Scales,
     projections: int | None,
-    noise: float | None,
+    moved: match.InputNoise | None,
 ) -> Any:
     """Returns what draws fresh data, or None where all data stay."""
     function = lesson.function
     source = {LABEL: samples}
-    sampler = None
-    if noise is not None:
-        sampler = match.InputNoise(
-            LABEL, samples, jnp.asarray(noise * scales.x), term, function
-        )
-    elif len(samples.x) > FULL_BATCH:
+    sampler: Any = moved
+    if moved is None and len(samples.x) > FULL_BATCH:
         sampler = train.Minibatch(source, BATCH)
     names = {look.name for look in term.probe.looks}
     if projections is None or not names & {"adjoint", "directional"}:
@@ -323,7 +345,7 @@ def _lowered(found: PyTree[Any], student: PyTree[Any]) -> PyTree[Any]:
 def _labels(labels: Any, lesson: Lesson) -> Array:
     array = np.asarray(labels)
     N, C = lesson.y["value"].shape
-    whole = np.issubdtype(array.dtype, np.integer)
+    whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
     if array.shape != ((N,) if whole else (N, C)):
         raise InputError(
             f"`distill`: labels of shape {array.shape} and type {array.dtype}; "

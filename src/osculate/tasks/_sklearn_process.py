@@ -97,8 +97,8 @@ class GradientEnhancedGP(
                 )
                 for kernel in kernels
             ]
-        best = max(found, key=lambda process: float(process.log_evidence.sum()))
-        self.process_ = jax.tree.map(np.asarray, best)
+            found = [jax.tree.map(np.asarray, process) for process in found]
+        self.process_ = max(found, key=lambda process: process.log_evidence.sum())
         self._varies, self._flat = rows.varies, rows.flat
         return self
 

@@ -1,8 +1,7 @@
 """What a teacher says at points: a function, a saved run, a table, or plain arrays."""
 
-import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,12 @@ from ._load import load
 from ._surrogate import Surrogate
 
 ROWS_AT_ONCE = 1024
+NOT_OF_JAX = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 WAYS_OUT = (
     "Pass jacobian=0 to match its values only, or a `data.Table` of its values and "
     "slopes, which `diff.difference` can measure."
@@ -148,13 +153,16 @@ def _given(pair: Any, points: ndarray) -> Lesson:
     if pair[1] is not None:
         wanted["jacobian"] = (N, value.shape[-1], D)
         slope = np.asarray(pair[1], np.float64)
-        fits = slope.size == math.prod(wanted["jacobian"])
+        shapes = [wanted["jacobian"], (N, value.shape[-1], *points.shape[1:])]
+        if value.shape[-1] == 1:
+            shapes.append(points.shape)
+        fits = slope.shape in shapes
         y["jacobian"] = slope.reshape(wanted["jacobian"]) if fits else slope
     for name, array in y.items():
         if array.shape != wanted[name]:
             raise InputError(
                 f"`distill`: the teacher's {name} has shape {array.shape}; expected "
-                f"{wanted[name]} for {N} points.\nPass one row per point."
+                f"{wanted[name]} for {N} points.\nThe axes are points, outputs, inputs."
             )
     return _checked(points, y, points.shape[1:])
 
@@ -166,19 +174,26 @@ def _asked(teacher: Callable[..., Any], points: ndarray, slopes: bool) -> Lesson
     u = diff.as_vector(lambda p: teacher(p.reshape(shape)))
     try:
         value = _by_blocks(u, rows)
-    except jax.errors.TracerArrayConversionError as error:
+    except NOT_OF_JAX as error:
         if slopes:
             raise InputError(
                 "`distill`: the teacher is no function of JAX, so its slopes cannot be "
                 f"computed.\n{WAYS_OUT}"
             ) from error
-        value = np.stack([np.ravel(teacher(point)) for point in points])
+        value = np.stack([_flat(teacher(point)) for point in points])
+        return _checked(points, {"value": value}, shape)
     y = {"value": value}
     if slopes:
         y["jacobian"] = _slopes(u, rows)
         _refuse_flat(y["value"], y["jacobian"])
     back = lambda p: u(p.astype(rows.dtype)).astype(p.dtype)
     return _checked(points, y, shape, back)
+
+
+def _flat(found: Any) -> ndarray:
+    """Returns named or plain numbers in one vector."""
+    parts = found.values() if isinstance(found, Mapping) else [found]
+    return np.concatenate([np.ravel(part) for part in parts])
 
 
 def _by_blocks(f: Callable[[Array], Array], rows: Float[Array, "N D"]) -> ndarray:
