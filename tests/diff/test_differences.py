@@ -37,6 +37,27 @@ def test_the_error_is_small_and_known(method, order, bound, x):
     assert off <= 20 * found.error[0]
 
 
+@pytest.mark.parametrize("method", ["central", "forward"])
+def test_the_error_of_a_fixed_step_covers_noise(method):
+    """A difference over twice the step has half the noise: they are sqrt(5/4) apart."""
+    rng = np.random.default_rng(0)
+    noisy = lambda x: x[0] + 1e-3 * rng.standard_normal(4000)
+    found = diff.difference(noisy, method=method, step=0.1)([0.0])
+    size = lambda a: np.sqrt(np.mean(a**2))
+    ratio = size(found.value - 1) / size(found.error)
+    assert ratio == pytest.approx(math.sqrt(4 / 5), rel=0.05)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_error_of_a_ladder_covers_noise(order):
+    rng = np.random.default_rng(0)
+    noisy = lambda x: np.exp(x[0]) + 1e-5 * rng.standard_normal(1000)
+    found = diff.difference(noisy, order=order)([0.5])
+    ratio = np.abs(found.value - np.exp(0.5)) / found.error
+    assert ratio.max() < 5
+    assert 0.2 < np.median(ratio) < 0.7
+
+
 def test_shapes_and_mixed_outputs():
     f = lambda x: np.stack([x[0] * x[1], np.sin(x[1])])
     found = diff.difference(f)([0.5, 2.0])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 LEVELS = 14
 FIRST = 0.25  # of the size of a coordinate: the longest step that is tried
+FREED = 6  # times extrapolated, a column shows noise and no truncation
 METHODS = ("central", "complex", "forward")
 
 
@@ -18,7 +19,7 @@ class Difference(NamedTuple):
 
     Attributes:
         value: `(..., D)`: the derivative of every output by every coordinate.
-        error: Estimate of its absolute error, truncation and rounding, `(..., D)`.
+        error: Estimate of its absolute error, truncation and noise, `(..., D)`.
         evaluations: How often the function was called.
     """
 
@@ -38,7 +39,8 @@ def difference(
 
     For functions that cannot be differentiated exactly. Without a step, a ladder of
     halved steps is extrapolated to zero (Richardson), and the entry of the tableau
-    whose truncation and rounding errors together are smallest is taken (Ridders 1982).
+    whose truncation and noise together are smallest is taken (Ridders 1982). The noise
+    of f, where it is more than rounding, is measured from the scatter of the ladder.
     Complex steps (f analytic, written for complex numbers) do not cancel at order 1;
     at higher ones they are Cauchy's integral.
 
@@ -46,7 +48,8 @@ def difference(
         f: `(D,) -> (...)`, NumPy in and out, float64.
         order: n, 1 to 4.
         method: `central`, `forward` (points on one side only), or `complex`.
-        step: One fixed step instead of the ladder.
+        step: One fixed step instead of the ladder; the error is then what another of
+            twice its length changes.
 
     Returns:
         A function of one point to a `Difference`.
@@ -97,10 +100,33 @@ def _along(f, x: np.ndarray, d: int, order: int, method: str, step: float | None
         return value, np.spacing(np.abs(value))
     if step is not None:
         (near, noise), (far, _) = (stencil(move, h) for h in (step, 2 * step))
-        return near, np.abs(near - far) / (2 ** _POWER[method] - 1) + noise
+        return near, np.abs(near - far) + noise
     first = FIRST * max(abs(x[d]), 1.0)
     ladder = [stencil(move, first / 2**j) for j in range(LEVELS)]
+    noise = _noise([value for value, _ in ladder], order, _POWER[method])
+    ladder = [
+        (v, least + noise * 2.0 ** (order * j)) for j, (v, least) in enumerate(ladder)
+    ]
     return _extrapolated(ladder, _POWER[method])
+
+
+def _noise(values: list, order: int, power: int):
+    """Returns the noise of the first value of a ladder; that of the j-th is 2^(n j) it.
+
+    Half the root mean square by which neighbours differ, after extrapolation. Where
+    values are missing, a column is taken that still has three differences.
+    """
+    column, noise = np.stack(values), np.full(np.shape(values[0]), np.inf)
+    for k in range(FREED + 1):
+        moved = np.diff(column, axis=0).T * 2.0 ** (-order * np.arange(k + 1, LEVELS))
+        known = np.isfinite(moved)
+        count = known.sum(-1)
+        squares = np.where(known, moved, 0.0) ** 2
+        size = np.sqrt(squares.sum(-1) / np.maximum(count, 1)).T / 2
+        noise = np.where(count.T >= 3, size, noise)
+        factor = 2.0 ** (power * (k + 1))
+        column = (factor * column[1:] - column[:-1]) / (factor - 1)
+    return noise
 
 
 def _extrapolated(ladder: list[tuple], power: int):
