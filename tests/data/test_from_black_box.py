@@ -120,6 +120,52 @@ def test_digits_that_are_worth_nothing_are_unknown(noise, seed):
         assert np.median(off / sigma) < 20
 
 
+@pytest.mark.parametrize(("noise", "least"), [(1e-6, 1.0), (1e-3, 0.9)])
+@pytest.mark.parametrize("method", ["central", "forward"])
+def test_a_search_knows_its_error_for_a_noisy_function(method, noise, least):
+    ratios, known = [], []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        noisy = lambda x, rng=rng: np.exp(2 * x[0]) + noise * rng.standard_normal()
+        x = rng.uniform(-1, 1, 12)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", data.DerivativeWarning)
+            table = data.from_black_box(noisy, x, derivatives=method, step="search")
+        there = table.known["jacobian"][:, 0, 0]
+        off = np.abs(table.y["jacobian"][:, 0, 0] - 2 * np.exp(2 * x))
+        ratios += (off / table.sigma["jacobian"][:, 0, 0])[there].tolist()
+        known += there.tolist()
+    assert np.mean(known) >= least
+    assert np.max(ratios) < 5
+    assert 0.2 < np.sqrt(np.mean(np.square(ratios))) < 1
+
+
+def test_a_search_does_without_a_call_that_failed():
+    step = np.random.default_rng(0).choice(28, 9)
+    counted = [0]
+
+    def g(x):
+        counted[0] += 1
+        row, call = divmod(counted[0] - 1 - 9, 28)
+        if row >= 0 and call == step[row]:
+            raise RuntimeError("did not converge")
+        return np.sin(x[0])
+
+    x = np.linspace(-1, 1, 9)
+    with pytest.warns(data.DerivativeWarning, match="9 of 261 calls"):
+        table = data.from_black_box(g, x, step="search")
+    assert table.known["jacobian"].all()
+    assert np.abs(table.y["jacobian"][:, 0, 0] - np.cos(x)).max() < 1e-9
+
+
+def test_a_slope_that_is_zero_is_known():
+    x = np.c_[np.linspace(-1, 1, 12), np.full(12, 300.0)]
+    table = data.from_black_box(lambda x: np.sin(x[0]), x, order=2)
+    assert table.known["jacobian"].all()
+    assert (table.y["jacobian"][:, 0, 1] == 0).all()
+    assert (table.y["hessian"][:, 0, 1, 1] == 0).all()
+
+
 def test_a_search_finds_the_step_for_a_noisy_function():
     rng = np.random.default_rng(0)
     noisy = lambda x: np.sin(x[0]) + 1e-4 * rng.standard_normal()
@@ -142,6 +188,13 @@ def test_given_derivatives():
     table = data.from_black_box(named, X, order=2, derivatives="given")
     assert np.array_equal(table.y["hessian"], H)
     assert table.outputs == ("z", "a")
+    lacking = J.copy()
+    lacking[2, 1, 0] = np.nan
+    some = lambda x: (y[at(x)], lacking[at(x)])
+    with pytest.warns(data.DerivativeWarning, match="nan for the jacobian of 'y2'"):
+        table = data.from_black_box(some, X, derivatives="given")
+    assert table.known["value"].all()
+    assert (~table.known["jacobian"]).sum() == 1
     turned = lambda x: (y[at(x)], J[at(x)].T)
     with pytest.raises(InputError, match=r"expected \(2, 3\) .*looks transposed"):
         data.from_black_box(turned, X, derivatives="given")

@@ -133,6 +133,8 @@ def test_derivatives_that_are_all_zero_raise_a_warning():
     ("change", "said"),
     [
         ({"order": 3}, r"order=3; expected 0 to 2"),
+        ({"chunk": 0}, r"chunk=0; expected 1 row at a time or more"),
+        ({"chunk": -1}, r"chunk=-1; expected 1 row at a time or more"),
         ({"x": [[np.nan, 1, 2]]}, r"row 1, column 'x1': got an empty cell or NaN"),
         ({"inputs": ["a"]}, r"got inputs \['a'\]; expected 3 names"),
         ({"x": np.ones((2, 2, 2))}, r"shape \(2, 2, 2\); expected \(N, D\)"),
@@ -141,3 +143,9 @@ def test_derivatives_that_are_all_zero_raise_a_warning():
 def test_settings(change, said):
     with pytest.raises(InputError, match=said):
         data.from_function(**{"f": f, "x": X, **change})
+
+
+@pytest.mark.parametrize("chunk", [0, -1])
+def test_rows_at_a_time_of_a_module(chunk):
+    with pytest.raises(InputError, match=f"`from_torch`: chunk={chunk}; expected 1"):
+        data.from_torch(lambda x: x, X, chunk=chunk)

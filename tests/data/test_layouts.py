@@ -117,6 +117,8 @@ def test_unknown_numbers_have_no_place_there():
         (lambda: data.from_jenn(X, Y), "Points in rows go to `data.table`"),
         (lambda: data.from_jenn(X.T, Y.T, J), r"expected \(2, 3, 9\): \(n_y, n_x, m\)"),
         (lambda: data.from_smt(X, Y, {3: Y}), "kx = 3; expected kx from 0 to 2"),
+        (lambda: data.from_smt(X, Y, {0.0: Y}), "kx = 0.0; expected .* an integer"),
+        (lambda: data.from_smt(X, Y, {"0": Y}), "kx = '0'; expected .* an integer"),
         (lambda: data.from_smt(X, Y, {0: J[:, 0]}), r"expected \(9, 2\), \(nt, ny\)"),
     ],
 )

@@ -112,7 +112,7 @@ def from_black_box(
     if derivatives == "complex" and order:
         _refuse_wrong_steps(plan, told, tensors)
     failures = told.failures()
-    tensors, sigma, worthless = _weeded(points, tensors, errors)
+    tensors, sigma, worthless = _weeded(plan.spread, tensors, errors)
     _warn(failures, worthless, len(places))
     titles = inputs, outputs or told.names
     table = table_of_tensors("<black box>", points, tensors, *titles)
@@ -177,7 +177,7 @@ def _refuse_wrong_steps(plan: Plan, told: Told, tensors: Sequence[np.ndarray]) -
 
 
 def _weeded(
-    x: np.ndarray, tensors: Sequence[np.ndarray], errors: Sequence[np.ndarray]
+    lengths: np.ndarray, tensors: Sequence[np.ndarray], errors: Sequence[np.ndarray]
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray], int]:
     """Returns tensors without digits that are worth nothing, and their errors."""
     values = tensors[0]
@@ -194,7 +194,7 @@ def _weeded(
         usual = np.median(np.where(np.isfinite(error), error, np.inf), axis=0)
         error = np.where(np.isfinite(usual), np.maximum(error, usual), error)
         for axis in range(n):
-            scale = scale / _along_axis(x.std(0), axis, n)
+            scale = scale / _along_axis(lengths, axis, n)
         sure = error <= WORTHLESS * np.maximum(np.abs(tensor), scale)
         right = np.isfinite(tensor) & np.isfinite(error)
         worthless += int((right & ~sure).sum())
@@ -203,11 +203,11 @@ def _weeded(
     return found, sigma, worthless
 
 
-def _along_axis(spread: np.ndarray, axis: int, n: int) -> np.ndarray:
-    """Returns spreads of inputs along one of n axes behind that of the outputs."""
+def _along_axis(lengths: np.ndarray, axis: int, n: int) -> np.ndarray:
+    """Returns a length per input along one of n axes behind that of the outputs."""
     shape = [1] * (n + 1)
-    shape[1 + axis] = len(spread)
-    return np.where(spread > 0, spread, np.inf).reshape(shape)
+    shape[1 + axis] = len(lengths)
+    return lengths.reshape(shape)
 
 
 def _warn(failures: Sequence[Failure], worthless: int, calls: int) -> None:

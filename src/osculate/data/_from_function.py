@@ -13,7 +13,13 @@ from osculate.core import InputError, relaxed
 from osculate.diff import jet
 
 from ._exact import check_exact, table_of_tensors
-from ._outputs import checked_order, checked_points, output_names, split_outputs
+from ._outputs import (
+    checked_chunk,
+    checked_order,
+    checked_points,
+    output_names,
+    split_outputs,
+)
 from ._table import Table
 
 MOST_ROWS = 1024  # at a time
@@ -58,13 +64,16 @@ def from_function(
         The table.
 
     Raises:
-        InputError: If f cannot be differentiated, or gives what is no finite number.
+        InputError: If f cannot be differentiated, or gives what is no finite number,
+            or an argument is wrong.
 
     Example:
         >>> from_function(lambda x: {"z": x[0] * x[1]}, np.ones((5, 2)))
         Table('<function>': 5 rows, x1, x2 -> z, value and jacobian)
     """
     checked_order("from_function", order)
+    if chunk is not None:
+        checked_chunk("from_function", chunk)
     points, names = checked_points("from_function", x, inputs)
     with jax.enable_x64(True), relaxed():
         vector = _Vector(jax.tree.map(_widened, f))

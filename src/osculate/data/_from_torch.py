@@ -11,7 +11,13 @@ from numpy.typing import ArrayLike
 from osculate.core import InputError, require
 
 from ._exact import check_exact, table_of_tensors
-from ._outputs import checked_order, checked_points, output_names, split_outputs
+from ._outputs import (
+    checked_chunk,
+    checked_order,
+    checked_points,
+    output_names,
+    split_outputs,
+)
 from ._table import Table
 
 CHUNK = 512  # rows at a time
@@ -56,13 +62,15 @@ def from_torch(
 
     Raises:
         InputError: If PyTorch is not there, or the module cannot be copied, mixes its
-            rows, cannot be differentiated, or gives what is no finite number.
+            rows, cannot be differentiated, or gives what is no finite number, or an
+            argument is wrong.
 
     Example:
         >>> # from_torch(torch.nn.Sequential(...), x, outputs=["lift"])
     """
-    torch: Any = require("torch", extra=None, task="a PyTorch module")
     checked_order("from_torch", order)
+    checked_chunk("from_torch", chunk)
+    torch: Any = require("torch", extra=None, task="a PyTorch module")
     if dtype not in ALIKE:
         raise InputError(
             f"`from_torch`: dtype={dtype!r}; expected one of {', '.join(ALIKE)}."

@@ -34,6 +34,23 @@ def checked_order(source: str, order: int, lowest: int = 0) -> None:
         )
 
 
+def checked_chunk(source: str, chunk: int) -> None:
+    """Raises where rows cannot be taken so many at a time.
+
+    Args:
+        source: What is called.
+        chunk: Rows at a time.
+
+    Raises:
+        InputError: If it is less than 1.
+    """
+    if chunk < 1:
+        raise InputError(
+            f"`{source}`: chunk={chunk!r}; expected 1 row at a time or more.\n"
+            "Leave it out for the default."
+        )
+
+
 def checked_points(
     source: str, x: Any, inputs: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:

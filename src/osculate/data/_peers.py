@@ -5,7 +5,9 @@ has them in rows, xt `(nt, nx)` and yt `(nt, ny)`, and one array of derivatives
 `(nt, ny)` per input kx, as `set_training_derivatives(xt, dyt_dxt, kx)` takes them.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,7 +20,7 @@ from ._arrays import matrix, table
 from ._names import slash_name
 from ._table import Table
 
-ByInput = Mapping[int, ArrayLike] | Sequence[ArrayLike]
+ByInput = Mapping[Any, ArrayLike] | Sequence[ArrayLike]
 
 
 def from_jenn(
@@ -132,14 +134,9 @@ def from_smt(
     if dyt_dxt is not None:
         given = dict(dyt_dxt if isinstance(dyt_dxt, Mapping) else enumerate(dyt_dxt))
         D = points.shape[1]
-        if strange := [kx for kx in given if kx not in range(D)]:
-            raise InputError(
-                f"`from_smt`: dyt_dxt has derivatives in input kx = {strange[0]!r}; "
-                f"expected kx from 0 to {D - 1}.\n"
-                "Pass {kx: array (nt, ny)}, or a list with one array per input."
-            )
         jacobian = np.full((*values.shape, D), np.nan)
-        for kx, array in given.items():
+        for key, array in given.items():
+            kx = _input_number(key, D)
             slope = matrix("`from_smt`", f"dyt_dxt[{kx}]", array)
             if slope.shape != values.shape:
                 raise InputError(
@@ -150,6 +147,21 @@ def from_smt(
                 )
             jacobian[:, :, kx] = slope
     return table(points, values, jacobian=jacobian, inputs=inputs, outputs=outputs)
+
+
+def _input_number(kx: Any, D: int) -> int:
+    """Returns the number of an input, 0 to D - 1, or raises."""
+    try:
+        number = operator.index(kx)
+    except TypeError:
+        number = -1
+    if number not in range(D):
+        raise InputError(
+            f"`from_smt`: dyt_dxt has derivatives in input kx = {kx!r}; expected kx "
+            f"from 0 to {D - 1}, an integer.\n"
+            "Pass {kx: array (nt, ny)}, or a list with one array per input."
+        )
+    return number
 
 
 def to_smt(

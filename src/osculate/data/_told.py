@@ -122,16 +122,17 @@ class Told:
                     return unknown
                 rows.append(array.reshape(size))
             found.append(np.concatenate(rows))
-        return [self._finite(key, tensor) for tensor in found]
+        return [self._finite(key, n, tensor) for n, tensor in enumerate(found)]
 
-    def _finite(self, key: bytes, tensor: np.ndarray) -> np.ndarray:
+    def _finite(self, key: bytes, order: int, tensor: np.ndarray) -> np.ndarray:
         """Returns numbers of the kind of their point, NaN where not finite."""
         if tensor.dtype.kind == "c" and key[:1] != b"c":
             tensor = np.where(np.imag(tensor) == 0, np.real(tensor), np.nan)
         bad = ~np.isfinite(tensor)
         if bad.any() and not self._reasons[key]:
             m = int(np.argwhere(bad)[0][0])
-            self._reasons[key] = f"returned {tensor[bad][0]} for {self.names[m]!r}"
+            of = f"the {TENSORS[order]} of " if order else ""
+            self._reasons[key] = f"returned {tensor[bad][0]} for {of}{self.names[m]!r}"
         return np.where(bad, np.nan, tensor)
 
 
