@@ -224,7 +224,8 @@ class Clock:
 
         def timed(*args):
             step, count = args[0], int(args[-1])
-            orders = step.objective.terms["fit"].probe.orders
+            looks = step.objective.terms["fit"].probe.looks
+            orders = tuple(look.order for look in looks)
             program = orders, type(step.optimizer)
             if program not in self.known:
                 self.now += self.compilation

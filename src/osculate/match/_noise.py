@@ -83,8 +83,11 @@ def noise_squares(
         rest = jnp.sum(d * (T.laplacian - S.laplacian))
         return jnp.sum((T.slope - S.slope) ** 2) + rest
 
-    T = diff.as_vector(target if callable(target) else lambda x: jnp.asarray(target))
-    whole = lambda x: squares(T(x), diff.as_vector(student)(x))
+    def whole(x: Float[Array, " D"]) -> Float[Array, ""]:
+        S = diff.as_vector(student)(x)
+        T = diff.as_vector(target)(x) if callable(target) else _labels(target, S)
+        return squares(T, S)
+
     return _expansion(whole, second, order)
 
 
