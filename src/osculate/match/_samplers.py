@@ -122,7 +122,7 @@ class Projections(eqx.Module):
             "adjoint": each(self.covectors, jnp.min(known, axis=1)),
         }
 
-    def _size(self, x: Array, y: Mapping[str, Array]) -> int:
+    def _size(self, x: Array, y: Mapping[str, Any]) -> int:
         if self.teacher is not None:
             return jax.eval_shape(diff.as_vector(self.teacher), x[0]).size
         if "jacobian" in y:
@@ -135,7 +135,7 @@ class Projections(eqx.Module):
             )
         return self.outputs
 
-    def _products(self, x: Array, y: Mapping[str, Array]) -> dict[str, Array]:
+    def _products(self, x: Array, y: Mapping[str, Any]) -> dict[str, Array]:
         found: dict[str, Array] = {}
         u = None if self.teacher is None else diff.as_vector(self.teacher)
         if DIRECTIONS in y and u is not None:
