@@ -69,3 +69,36 @@ def test_what_the_page_says_of_noise():
     for penalty in (0.003, 0.01, 0.03):
         assert (by[penalty] > by[0.0])[noise >= 0.2].all()
     assert abs(by[0.01][0] - by[0.0][0]) < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.spec("S0.9")
+def test_synthetic_gradients_point_the_right_way(study):
+    study = study("synthetic_gradients")
+    assert study.synthetic(0, 1.0, "300steps")["cosine"] > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.spec("S0.7")
+def test_slopes_teach_a_policy(study):
+    study = study("synthetic_gradients")
+    values, slopes = (
+        study.imitated(0, w, "300steps")["divergence"] for w in (0.0, 1.0)
+    )
+    assert slopes < 0.5 * values
+
+
+@pytest.mark.spec("S0.7", "S0.9")
+def test_the_page_shows_what_was_kept_of_them():
+    text = (ROOT / "benchmarks" / "results" / "synthetic_gradients.json").read_text()
+    found, page = json.loads(text), " ".join(PAGE.split())
+    for study, figure, form in (
+        ("synthetic gradients", "cosine", ".3f"),
+        ("policies", "divergence", ".4f"),
+    ):
+        kept = {w: [r[figure] for r in rows] for w, rows in found[study].items()}
+        for values in kept.values():
+            assert format(np.median(values), form) in page
+        pairs = zip(kept["values"], kept["values and slopes"], strict=True)
+        better = (lambda a, b: b > a) if figure == "cosine" else (lambda a, b: b < a)
+        assert all(better(*pair) for pair in pairs)
