@@ -91,10 +91,10 @@ def test_slopes_go_with_their_rows(waves):
     """Cross-validation and grid search cut them as they cut X and y."""
     X, y, J = waves
     model = clone(QUICK)
+    without = cross_val_score(model, X, y, cv=2)
     with sklearn.config_context(enable_metadata_routing=True):
         model.set_fit_request(dydx=True)
         scores = cross_val_score(model, X, y, cv=2, params={"dydx": J})
-        without = cross_val_score(model, X, y, cv=2)
         search = GridSearchCV(model, {"seed": [0, 1]}, cv=2).fit(X, y, dydx=J)
     assert (scores > without).all()
     assert search.best_estimator_.predict_gradient(X).shape == J.shape
