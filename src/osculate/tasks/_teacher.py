@@ -18,12 +18,6 @@ from ._load import load
 from ._surrogate import Surrogate
 
 ROWS_AT_ONCE = 1024
-NOT_OF_JAX = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.NonConcreteBooleanIndexError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 WAYS_OUT = (
     "Pass jacobian=0 to match its values only, or a `data.Table` of its values and "
     "slopes, which `diff.difference` can measure."
@@ -174,7 +168,7 @@ def _asked(teacher: Callable[..., Any], points: ndarray, slopes: bool) -> Lesson
     u = diff.as_vector(lambda p: teacher(p.reshape(shape)))
     try:
         value = _by_blocks(u, rows)
-    except NOT_OF_JAX as error:
+    except data.UNTRACEABLE as error:
         if slopes:
             raise InputError(
                 "`distill`: the teacher is no function of JAX, so its slopes cannot be "

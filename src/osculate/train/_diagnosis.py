@@ -7,10 +7,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from osculate.core import Objective, Samples, trainable
+from osculate.core import Objective, Samples, flatten, trainable
 
 from ._loop import Chunk
 from ._place import gathered
@@ -98,9 +97,8 @@ def why_stuck(
 def _gradient(
     objective: Objective, model: PyTree[Any], samples: Mapping[str, Samples]
 ) -> tuple[Float[Array, " P"], Float[Array, ""]]:
-    theta, build = trainable(model)
-    slopes = jax.grad(lambda t: objective(build(t), samples)[0])(theta)
-    gradient = ravel_pytree(slopes)[0]
+    theta, build = flatten(model)
+    gradient = jax.grad(lambda t: objective(build(t), samples)[0])(theta)
     return gradient, gradient @ gradient
 
 
