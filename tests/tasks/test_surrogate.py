@@ -251,7 +251,7 @@ SECONDS = {"width": 8, "depth": 2, "budget": "8s", "compare": True}
 
 def test_a_budget_in_seconds_ends_in_time(table, clock):
     found = tasks.surrogate(table, **SECONDS)
-    assert 6.0 < found.result.stats["seconds"] < 8.01
+    assert 0.7 * 8 < found.result.stats["seconds"] < 8.01
     # The search ends by the clock; its repetition on all rows is not cut.
     assert found.result.status is core.Status.DONE
     assert found.page.history["step"][-1] > 600
@@ -284,7 +284,7 @@ def test_a_budget_in_seconds_goes_on_where_it_was(table, clock, tmp_path):
         tasks.surrogate(table, out=tmp_path / "run", watch=interrupt, **SECONDS)
     assert 4.0 < clock.now < 5.5
     found = tasks.surrogate(table, out=tmp_path / "run", resume=True, **SECONDS)
-    assert 6.0 < found.result.stats["seconds"] < 8.01
+    assert 0.7 * 8 < found.result.stats["seconds"] < 8.01
     assert not any("ran out of time" in note for note in found.page.warnings)
 
 
