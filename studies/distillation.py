@@ -44,7 +44,7 @@ def pictures() -> tuple[jax.Array, jax.Array]:
     """Returns all pictures and digits in one fixed random order."""
     x, y = digits()
     order = np.random.default_rng(0).permutation(len(x))
-    return jnp.asarray(x[order], jnp.float32), jnp.asarray(y[order])
+    return jnp.asarray(x[order], jnp.float32), jnp.asarray(y[order], jnp.int32)
 
 
 def network(key: jax.Array, width: int, depth: int) -> nets.MLP:
@@ -109,23 +109,25 @@ def accuracy(net: nets.MLP, noise: float = 0.0) -> jax.Array:
     return jnp.mean(jnp.argmax(jax.vmap(net)(x), axis=1) == y)
 
 
-def students(way: str, per_class: int, seeds: int, steps: int = STEPS) -> nets.MLP:
+def students(
+    way: str, per_class: int, seeds: int, steps: int = STEPS, width: int = 32
+) -> nets.MLP:
     """Returns one student per seed, stacked: a compilation for all."""
-    x, y = pictures()
+    (x, y), large = pictures(), teacher()
     rows = np.stack([chosen(seed, per_class) for seed in range(seeds)])
     term = match.term(*WAYS[way])
     objective = core.Objective({"digits": term})
     projected = "adjoint" in term.weight
-    sampler = match.Projections("digits", teacher(), covectors=4) if projected else None
+    sampler = match.Projections("digits", large, covectors=4) if projected else None
 
     def one(key, x, y):
         k_net, k_first, k_fit = jr.split(key, 3)
         if sampler is None:
-            samples = {"digits": match.taught(term, teacher(), x, {"labels": y})}
+            samples = {"digits": match.taught(term, large, x, {"labels": y})}
         else:
-            told = {"value": jax.vmap(teacher())(x)}
+            told = {"value": jax.vmap(large)(x)}
             samples = sampler.first({"digits": core.Samples(x, told)}, k_first)
-        net = network(k_net, 32, 1)
+        net = network(k_net, width, 1)
         return learn(net, objective, samples, steps, sampler, k_fit)
 
     keys = jr.split(jr.key(10), seeds)

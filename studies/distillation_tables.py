@@ -4,6 +4,7 @@ python studies/distillation_tables.py
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from tables import Row, rendered
@@ -30,14 +31,30 @@ def robustness(found: dict[str, Any]) -> Iterator[Row]:
         yield [f"{row['penalty']:g}", *(f"{a:.1f} ± {s:.1f}" for a, s in pairs)]
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
-    rows.__name__: rows for rows in (transfer, robustness)
+def small_students(found: dict[str, Any], figure: str) -> Iterator[Row]:
+    """Yields the head, then a figure by what is learned from and size."""
+    rows = found["students"] + found["more pictures"]
+    settings = dict.fromkeys((row["ratio"], row["per class"]) for row in rows)
+    few = rows[0]["per class"]
+    more = lambda n: "" if n == few else f", {n} per digit"
+    yield ["learned from", *(f"{ratio}{more(n)}" for ratio, n in settings)]
+    for way in dict.fromkeys(row["way"] for row in rows):
+        own = [row for row in rows if row["way"] == way]
+        spread = f"{figure}, spread"
+        yield [way, *(f"{row[figure]:.1f} ± {row[spread]:.1f}" for row in own)]
+
+
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Iterator[Row]]]] = {
+    "transfer": ("distillation", transfer),
+    "robustness": ("distillation", robustness),
+    "agreement": ("small_students", partial(small_students, figure="agreement")),
+    "accuracy": ("small_students", partial(small_students, figure="accuracy")),
 }
 
 
 def markdown(name: str) -> str:
     """Returns a table in Markdown."""
-    return rendered("distillation", TABLES[name])
+    return rendered(*TABLES[name])
 
 
 if __name__ == "__main__":

@@ -102,3 +102,32 @@ def test_the_page_shows_what_was_kept_of_them():
         pairs = zip(kept["values"], kept["values and slopes"], strict=True)
         better = (lambda a, b: b > a) if figure == "cosine" else (lambda a, b: b < a)
         assert all(better(*pair) for pair in pairs)
+
+
+# --- small students -------------------------------------------------------------------
+
+
+def kept(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+@pytest.mark.slow
+def test_a_teacher_is_followed_by_a_sixteenth_of_its_numbers(study):
+    with jax.enable_x64(False):
+        study = study("small_students")
+        rows = study.compare("1/16", 10, 2, 600)
+    of = {row["way"]: row["agreement"] for row in rows}
+    assert of["logits"] > of["labels"] + 3
+    assert of["logits + Jacobian"] > of["labels"] + 3
+    assert rows[0]["exact ratio"] == pytest.approx(1 / 16, rel=0.03)
+
+
+def test_what_the_page_says_of_small_students():
+    found, page = kept("small_students"), " ".join(PAGE.split())
+    assert {row["seeds"] for row in found["students"]} == {10}
+    of = {(row["way"], row["ratio"]): row for row in found["students"]}
+    for ratio in ("1", "1/4", "1/16"):
+        by = [of[w, ratio] for w in ("labels", "logits", "logits + Jacobian")]
+        for figure in ("agreement", "accuracy"):
+            assert by[0][figure] < by[1][figure] < by[2][figure]
+        assert f"{by[0]['numbers']:,}" in page
