@@ -44,11 +44,23 @@ def small_students(found: dict[str, Any], figure: str) -> Iterator[Row]:
         yield [way, *(f"{row[figure]:.1f} ± {row[spread]:.1f}" for row in own)]
 
 
+def adversarial(found: dict[str, Any], attack: str) -> Iterator[Row]:
+    """Yields the head, then accuracies by what is learned from and eps."""
+    yield ["learned from", *(f"eps {eps:g}" for eps in found["eps"])]
+    for way, attacks in found["learned from"].items():
+        if not way.startswith("the "):
+            row = attacks[attack]
+            pairs = zip(row["accuracy"], row["spread"], strict=True)
+            yield [way, *(f"{a:.1f} ± {s:.1f}" for a, s in pairs)]
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Iterator[Row]]]] = {
     "transfer": ("distillation", transfer),
     "robustness": ("distillation", robustness),
     "agreement": ("small_students", partial(small_students, figure="agreement")),
     "accuracy": ("small_students", partial(small_students, figure="accuracy")),
+    "sign step": ("adversarial", partial(adversarial, attack="sign step")),
+    "ten steps": ("adversarial", partial(adversarial, attack="ten steps")),
 }
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -104,7 +105,7 @@ def test_the_page_shows_what_was_kept_of_them():
         assert all(better(*pair) for pair in pairs)
 
 
-# --- small students -------------------------------------------------------------------
+# --- small students, and pictures changed to mislead ----------------------------------
 
 
 def kept(name):
@@ -131,3 +132,74 @@ def test_what_the_page_says_of_small_students():
         for figure in ("agreement", "accuracy"):
             assert by[0][figure] < by[1][figure] < by[2][figure]
         assert f"{by[0]['numbers']:,}" in page
+
+
+@pytest.mark.spec("K1.9/a")
+def test_attacks_stay_in_the_box_and_raise_the_loss(study):
+    """On an affine network every attack along the slope ends in the same corner."""
+    with jax.enable_x64(False):
+        study = study("adversarial")
+        random = np.random.default_rng(0)
+        W = jnp.asarray(random.normal(size=(2, 64)), jnp.float32)
+        x = jnp.asarray(random.uniform(size=(5, 64)), jnp.float32)
+        y = jnp.arange(5) % 2
+        eps = jnp.asarray(0.1)
+        # The slope of the loss of class c is a positive multiple of W[1 - c] - W[c].
+        corner = jnp.clip(x + eps * jnp.sign(W[1 - y] - W[y]), 0, 1)
+        for attack in study.ATTACKS:
+            found = study.moved(lambda p: W @ p, x, y, eps, attack)
+            np.testing.assert_allclose(found, corner, atol=1e-6)  # float32
+        found = study.moved(lambda p: W @ p, x, y, eps, study.RANDOM)
+        assert jnp.abs(found - x).max() <= 0.1 + 1e-6
+        assert jnp.all((found >= 0) & (found <= 1))
+
+
+@pytest.mark.slow
+@pytest.mark.spec("K1.9/a")
+def test_sign_steps_mislead_and_a_penalty_mitigates(study):
+    with jax.enable_x64(False):
+        study = study("adversarial")
+        keys = jax.random.split(jax.random.key(20), 2)
+        fit = lambda penalty: study.learned(study.labels(penalty), keys, steps=100)
+        read = lambda many, eps, attack: float(
+            jnp.mean(
+                jax.vmap(lambda net: study.accuracy(net, jnp.asarray(eps), attack))(
+                    many
+                )
+            )
+        )
+        plain, penalized = fit(0.0), fit(0.01)
+        assert read(plain, 0.0, "sign step") > 0.85
+        assert read(plain, 0.1, study.RANDOM) > read(plain, 0.0, "sign step") - 0.05
+        for attack in ("sign step", "ten steps"):
+            assert read(plain, 0.1, attack) < 0.6
+            assert read(penalized, 0.1, attack) > read(plain, 0.1, attack) + 0.1
+
+
+@pytest.mark.spec("K1.9/a")
+def test_what_the_page_says_of_pictures_changed_to_mislead():
+    found, page = kept("adversarial"), " ".join(PAGE.split())
+    assert found["seeds"] >= 5
+    eps, rows = found["eps"], found["learned from"]
+    at = lambda way, attack, e: rows[way][attack]["accuracy"][eps.index(e)]
+    clean = lambda way: at(way, "sign step", 0.0)
+    plain = "labels"
+    cost = clean(plain) - at(plain, "random signs", 0.1)
+    assert f"{cost:.1f} points; one step" in page
+    assert f"leaves {at(plain, 'sign step', 0.1):.1f} % of the" in page
+    assert f"ten leave {at(plain, 'ten steps', 0.1):.1f} %" in page
+    light = "labels, penalty 0.003"
+    assert f"costs {clean(plain) - clean(light):.1f} points of clean" in page
+    assert f"leaves {at(light, 'ten steps', 0.1):.1f} % after" in page
+    for teacher in ("teacher", "penalized teacher"):
+        way = f"logits + Jacobian, {teacher}"
+        assert f"{at(way, 'ten steps', 0.1):.1f} %" in page
+    alone = at("logits, penalized teacher", "ten steps", 0.1)
+    assert f"its logits alone {alone:.1f} %" in page
+    for way, row in rows.items():
+        one, ten, many = (np.array(row[a]["accuracy"]) for a in list(row)[1:])
+        assert max(one - ten) < 7.5
+        assert max(ten - many) < 0.55
+        if "penalty" in way:
+            for attack in ("sign step", "ten steps"):
+                assert all(at(way, attack, e) > at(plain, attack, e) for e in eps[2:])
