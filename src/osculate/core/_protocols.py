@@ -18,6 +18,9 @@ class Optimizer(Protocol):
     All its methods are traced; the state is any pytree of arrays. An optimizer whose
     steps may be too long for the loss to stay finite also has `shorter(state) ->
     state`, after which its steps are shorter; a fit then goes back and asks for them.
+    One that minimizes something else than the objective of the model, such as the mean
+    over the members of an ensemble, also has `evaluate(objective, model, samples) ->
+    (loss, parts)`, which a fit then records.
     """
 
     def init(

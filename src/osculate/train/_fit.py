@@ -97,7 +97,7 @@ class _Measure(eqx.Module):
 
     def __call__(self, now: Snapshot, k: Array) -> tuple[Snapshot, dict[str, Array]]:
         samples = self.samples if now.samples is None else now.samples
-        loss, parts = self.objective(now.model, samples)
+        loss, parts = self._evaluate(now.model, samples)
         notes = dict(self.optimizer.notes(now.state))
         notes.pop(CONVERGED, None)
         if taken := {"step", "loss", "validation", *notes} & parts.keys():
@@ -109,7 +109,7 @@ class _Measure(eqx.Module):
         if self.validation is None:
             better, held_out = jnp.isfinite(loss), now.best_loss
         else:
-            held_out, _ = self.objective(now.model, self.validation)
+            held_out, _ = self._evaluate(now.model, self.validation)
             # The first best loss is NaN, which no comparison beats.
             finite = jnp.isfinite(loss) & jnp.isfinite(held_out)
             better = finite & ~(held_out >= now.best_loss)
@@ -126,6 +126,12 @@ class _Measure(eqx.Module):
             Snapshot(now.model, now.state, now.samples, best, best_loss, best_step),
             numbers,
         )
+
+    def _evaluate(self, model: PyTree[Any], samples: PyTree[Any]):
+        own = getattr(self.optimizer, "evaluate", None)
+        if own is None:
+            return self.objective(model, samples)
+        return own(self.objective, model, samples)
 
 
 class _Ended(eqx.Module):
