@@ -176,6 +176,28 @@ def test_posterior_is_that_of_dense_algebra(trend):
         )
 
 
+@pytest.mark.parametrize("trend", ["none", "linear"])
+def test_covariance_of_two_jets_is_that_of_dense_algebra(trend):
+    y = tensors(X, (0, 1), one_output)
+    process = match.gaussian_process(
+        Samples(X, y), trend=trend, sigma=SOME, hyperparameters=hyperparameters(1)
+    )
+    x, other = PLACES[:2]
+    found = process.covariance(jnp.asarray(x), 2, jnp.asarray(other))
+    rows, targets = known_rows(X, y, 0)
+    jets = [[(p, a) for k in range(3) for a in powers(D, k)] for p in (x, other)]
+    _, spread, _ = kriging(
+        rows, targets, jets[0] + jets[1], trend, [0.8, 40.0], 1.3, 0.1
+    )
+    J = len(jets[0])
+    np.testing.assert_allclose(found[0], spread[:J, J:], rtol=1e-8, atol=1e-10)
+    back = process.covariance(jnp.asarray(other), 2, jnp.asarray(x))
+    np.testing.assert_allclose(back[0].T, found[0], rtol=1e-9, atol=1e-12)
+
+
+SOME = {"value": 0.1, "jacobian": 0.1}
+
+
 def test_hessians_are_conditioned_on():
     y = tensors(X[:4], (0, 2), one_output)
     process = match.gaussian_process(

@@ -83,9 +83,7 @@ def test_finite_differences_jit_vmap_and_grad():
 def test_what_is_fixed_stays_fixed():
     theta, build = trainable(ENSEMBLE)
     shapes = sorted(a.shape for a in jax.tree.leaves(theta))
-    assert shapes == sorted(
-        [(E, 5, 2), (E, 5, 5), (E, 3, 5), (E, 5), (E, 5), (E, 3)]
-    )
+    assert shapes == sorted([(E, 5, 2), (E, 5, 5), (E, 3, 5), (E, 5), (E, 5), (E, 3)])
     assert eqx.tree_equal(build(theta), ENSEMBLE)
 
 

@@ -89,15 +89,19 @@ class GaussianProcess(eqx.Module):
         return self.level + jax.vmap(mean)(scales, self.weights, self.coefficients)
 
     def covariance(
-        self, x: Float[Array, " D"], order: int = 0
+        self,
+        x: Float[Array, " D"],
+        order: int = 0,
+        other: Float[Array, " D"] | None = None,
     ) -> Float[Array, "M J J"]:
-        """Returns the posterior covariance of the jet at one point.
+        """Returns the posterior covariance of the jet at one point, or of two jets.
 
         Of the process without noise, given the hyperparameters.
 
         Args:
             x: The point.
             order: Highest order of derivative: `J = 1 + D + ... + D^order`.
+            other: Another point, whose jet the columns are; by default the same.
 
         Returns:
             The entries of value, Jacobian, ... one after the other.
@@ -106,7 +110,7 @@ class GaussianProcess(eqx.Module):
             ValueError: If the kernel has no derivatives of that order.
         """
         self._refuse_order(order)
-        found = self._covariance(x, tuple(range(order + 1)))
+        found = self._covariance(x, tuple(range(order + 1)), other)
         D, start, at = self.x.shape[1], 0, []
         for k in range(order + 1):
             at.append(start + places(D, k).reshape(-1))
@@ -179,32 +183,83 @@ class GaussianProcess(eqx.Module):
         return flat[:, self.rows]
 
     def _covariance(
-        self, x: Float[Array, " D"], orders: tuple[int, ...]
+        self,
+        x: Float[Array, " D"],
+        orders: tuple[int, ...],
+        other: Float[Array, " D"] | None = None,
     ) -> Float[Array, "M C C"]:
         """Returns the posterior covariance of distinct derivatives."""
+        here = self.known_of(x, orders)
+        there = here if other is None else self.known_of(other, orders)
+        return self.between(x, here, x if other is None else other, there, orders)
+
+    def known_of(
+        self, x: Float[Array, " D"], orders: tuple[int, ...]
+    ) -> Float[Array, "M k C"]:
+        """Returns what the data tell of a jet: `between` needs it of both points.
+
+        Cost: N kernels and their derivatives, and `C n^2` for the triangular systems.
+
+        Args:
+            x: The point.
+            orders: Of derivative, ascending; C distinct derivatives.
+
+        Returns:
+            By output, the factor's inverse times the covariance with the n known
+            entries, which lowers the variance, then what the q uncertain coefficients
+            of the trend add.
+        """
         refuse_precision(self.weights.dtype)
         look = self._prior(orders)
 
-        def one(length_scale, amplitude, known, factor, rows, root):
+        def one(length_scale, known, factor, rows, root):
             across = self._across(look, x, length_scale) * known[None]
             half = solve_triangular(factor, across.T, lower=True)
             scale = look.scale(length_scale)
-            rest = look.covariance(jnp.zeros_like(x), look) - half.T @ half
             trend = look.trend_at(self._place(x)) / look.scale(self.spread)[:, None]
             present = jnp.any(rows != 0, axis=0).astype(trend.dtype)
             trend = trend * scale[:, None] * present[None] - half.T @ rows
             more = solve_triangular(root, trend.T, lower=True)
-            return (rest + more.T @ more) * amplitude**2 / jnp.outer(scale, scale)
+            return jnp.concatenate([half, more])
 
-        hyper = self.hyperparameters
         return jax.vmap(one)(
-            hyper.length_scale,
-            hyper.amplitude,
+            self.hyperparameters.length_scale,
             self.known,
             self.factor,
             self.trend_rows,
             self.trend_root,
         )
+
+    def between(
+        self,
+        x: Float[Array, " D"],
+        here: Float[Array, "M k C"],
+        other: Float[Array, " D"],
+        there: Float[Array, "M k C"],
+        orders: tuple[int, ...],
+    ) -> Float[Array, "M C C"]:
+        """Returns the posterior covariance of the distinct derivatives at two points.
+
+        Args:
+            x: One point, whose derivatives are the rows.
+            here: `known_of` it.
+            other: The other point.
+            there: `known_of` it.
+            orders: Of derivative, those of `known_of`.
+
+        Returns:
+            In the units of the data.
+        """
+        look, n = self._prior(orders), len(self.rows)
+
+        def one(length_scale, amplitude, here, there):
+            scale = look.scale(length_scale)
+            prior = look.covariance((x - other) / length_scale, look)
+            rest = prior - here[:n].T @ there[:n] + here[n:].T @ there[n:]
+            return rest * amplitude**2 / jnp.outer(scale, scale)
+
+        hyper = self.hyperparameters
+        return jax.vmap(one)(hyper.length_scale, hyper.amplitude, here, there)
 
     def _refuse_order(self, order: int) -> None:
         most = self._prior(self.orders).kernel.most_asked
