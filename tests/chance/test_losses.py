@@ -22,6 +22,7 @@ LOSSES = {
     "cauchy": (chance.CauchyLoss(0.7), Z, Y, (4, 3)),
     "student": (chance.StudentTLoss(3.0, 0.7), Z, Y, (4, 3)),
     "huber": (chance.HuberLoss(1.2, 0.7), Z, Y, (4, 3)),
+    "power": (chance.PowerLoss(3.5, 0.7), Z, Y, (4, 3)),
     "poisson": (chance.PoissonLoss(), Z, COUNTS, (4, 3)),
     "bernoulli": (chance.BernoulliLoss(), Z, (COUNTS > 4).astype(int), (4, 3)),
     "categorical": (chance.CategoricalLoss(0.1), Z, LABELS, (4,)),
@@ -92,7 +93,7 @@ def test_half_precision_numbers_stay_finite_far_out(name):
         lambda leaf: leaf.astype(jnp.float32) if isinstance(leaf, jax.Array) else leaf,
         loss,
     )
-    far = 80.0 if name in ("poisson", "heteroscedastic") else 1e30
+    far = 80.0 if name in ("poisson", "heteroscedastic", "power") else 1e30
     width = {"categorical": (3,), "heteroscedastic": (2,)}.get(name, ())
     z = jnp.full((*shape[:1], *width), far, jnp.float32).at[0].set(-far)
     if name == "heteroscedastic":
@@ -119,7 +120,7 @@ def by_quadrature(loss, z):
     return jnp.sum(density * score**2) / jnp.sum(density)
 
 
-@pytest.mark.parametrize("name", ["laplace", "cauchy", "student", "huber"])
+@pytest.mark.parametrize("name", ["laplace", "cauchy", "student", "huber", "power"])
 def test_weights_of_differences_are_fisher_information(name):
     loss, z = LOSSES[name][0], jnp.asarray(0.0)
     # Kinks of Laplace and Huber cost the trapezoid rule its last digits; the tails of
@@ -242,6 +243,94 @@ def test_huber_is_a_square_and_then_a_line():
     np.testing.assert_allclose(wide(Z, Y), chance.Gaussian()(Z, Y), rtol=1e-14)
     straight = 1e-9 * chance.LaplaceLoss()(Z, Y)
     np.testing.assert_allclose(narrow(Z, Y), straight, rtol=1e-7)
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0, 4.0])
+def test_a_power_is_the_sum_of_powers_and_its_derivatives_are_those(p):
+    loss = chance.PowerLoss(p, 0.7)
+    w = jnp.asarray(np.random.default_rng(9).uniform(size=(4, 3)))
+    r = (np.asarray(Z) - np.asarray(Y)) / 0.7
+    expected = np.sum(np.asarray(w) * np.abs(r) ** p / p)
+    np.testing.assert_allclose(loss(Z, Y, w), expected, rtol=1e-13)
+    each = np.asarray(w) * np.sign(r) * np.abs(r) ** (p - 1) / 0.7
+    np.testing.assert_allclose(jax.grad(loss)(Z, Y, w), each, rtol=1e-12)
+    one = lambda z: loss(z, None)
+    z = jnp.asarray([-1.3, 0.4, 2.0])
+    second = (p - 1) * np.abs(np.asarray(z) / 0.7) ** (p - 2) / 0.49
+    found = jax.vmap(jax.grad(jax.grad(one)))(z)
+    np.testing.assert_allclose(found, second, rtol=1e-12)
+    by_power = jax.grad(lambda p: chance.PowerLoss(p, 0.7)(Z, Y))
+    h = 1e-5
+    plus, minus = (chance.PowerLoss(p + 2 * h + s, 0.7)(Z, Y) for s in (h, -h))
+    central = (plus - minus) / (2 * h)
+    np.testing.assert_allclose(by_power(p + 2 * h), central, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("p", "wanted"),
+    [
+        (1.0, (0, 0, 0, 0, 0)),  # the first has no limit
+        (1.5, (0, 0, 0, 0, 0)),  # the second is infinite
+        (2.0, (0, 0, 1, 0, 0)),
+        (3.0, (0, 0, 0, 0, 0)),  # the third has no limit
+        (4.0, (0, 0, 0, 0, 6)),
+    ],
+)
+def test_derivatives_of_a_power_where_the_difference_is_zero(p, wanted):
+    f = lambda z: chance.PowerLoss(p)(z, None)
+    for order in range(5):
+        derivative = f
+        for _ in range(order):
+            derivative = jax.grad(derivative)
+        assert derivative(jnp.asarray(0.0)) == wanted[order]
+
+
+def test_powers_of_one_and_two_are_laplace_and_gauss():
+    for power, other in ((1.0, chance.LaplaceLoss(0.7)), (2.0, chance.Gaussian(0.7))):
+        loss = chance.PowerLoss(power, 0.7)
+        np.testing.assert_allclose(loss(Z, Y), other(Z, Y), rtol=1e-14)
+        one, two = (jax.grad(f)(Z, Y) for f in (loss, other))
+        np.testing.assert_allclose(one, two, rtol=1e-13)
+        scales = [jax.tree.leaves(chance.update_scale(f, Z)) for f in (loss, other)]
+        np.testing.assert_allclose(scales[0][-1], scales[1][-1], rtol=1e-13)
+    both = chance.PowerLoss(jnp.array([[1.0, 2.0, 4.0]]))
+    apart = [chance.PowerLoss(p)(Z[:, i], Y[:, i]) for i, p in enumerate((1, 2.0, 4))]
+    np.testing.assert_allclose(both(Z, Y), sum(apart), rtol=1e-14)
+
+
+def test_the_root_of_a_large_power_is_the_largest_difference():
+    largest = float(jnp.max(jnp.abs(Z - Y)))
+    for p in (8.0, 64.0, 512.0):
+        norm = (p * chance.PowerLoss(p)(Z, Y)) ** (1 / p)
+        assert largest <= norm <= largest * 12 ** (1 / p)  # of 12 entries
+
+
+def test_the_best_constant_goes_from_the_median_to_the_middle_of_the_extremes():
+    y = jnp.array([0.0, 0.1, 0.3, 0.4, 2.0])
+    grid = jnp.linspace(0, 2, 2001)
+
+    def best(p):
+        losses = jax.vmap(lambda z: chance.PowerLoss(p)(jnp.full(5, z), y))(grid)
+        return float(grid[jnp.argmin(losses)])
+
+    found = [best(p) for p in (1.0, 2.0, 4.0, 200.0)]
+    np.testing.assert_allclose(found[:2], [0.3, 0.56], atol=1e-9)
+    assert found == sorted(found)
+    # Where the two extremes balance, the others pull by less than 1 / power.
+    assert abs(found[-1] - 1.0) < 0.01
+    slope = jax.grad(lambda z: chance.PowerLoss(4.0)(jnp.full(5, z), y))
+    # Within half a step of the grid of the root of the slope.
+    assert slope(found[2] - 5e-4) < 0 < slope(found[2] + 5e-4)
+
+
+def test_the_scale_of_a_power_is_the_most_likely_one():
+    r = jnp.asarray(np.random.default_rng(8).normal(size=300))
+    scale = chance.update_scale(chance.PowerLoss(3.0), r).scale
+    full = lambda s: chance.PowerLoss(3.0, s)(r, None) + r.size * jnp.log(s)
+    np.testing.assert_allclose(jax.grad(full)(scale), 0.0, atol=1e-10)
+    rows = chance.update_scale(chance.PowerLoss(3.0, jnp.ones(3)), Z).scale
+    expected = np.mean(np.abs(np.asarray(Z)) ** 3, axis=0) ** (1 / 3)
+    np.testing.assert_allclose(rows, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("r", [0.0, 1e-4, 0.999, 1.0, 1.001, 1e6])
@@ -404,7 +493,9 @@ def test_scales_whose_squares_have_no_number(size):
     np.testing.assert_allclose(far, 100 * math.log(10), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "laplace", "cauchy", "student", "huber"])
+@pytest.mark.parametrize(
+    "name", ["gaussian", "laplace", "cauchy", "student", "huber", "power"]
+)
 def test_a_unit_changes_the_numbers_but_not_the_loss(name):
     loss = LOSSES.get(name, [chance.Gaussian(0.7)])[0]
     unit = jnp.array([[3.0, 0.1, 1e4]])
@@ -520,6 +611,13 @@ def test_soft_threshold_is_the_proximal_map(theta, t):
         (lambda: chance.CauchyLoss(-1.0), "`CauchyLoss`: scale is not positive"),
         (lambda: chance.StudentTLoss(0.0), "`StudentTLoss`: degrees is not positive"),
         (lambda: chance.HuberLoss(0.0), "`HuberLoss`: threshold is not positive"),
+        (lambda: chance.PowerLoss(0.5), "`PowerLoss`: power is not 1 or more"),
+        (lambda: chance.PowerLoss(math.inf), "`PowerLoss`: power is not 1 or more"),
+        (lambda: chance.PowerLoss(2.0, 0.0), "`PowerLoss`: scale is not positive"),
+        (
+            lambda: chance.update_scale(chance.PowerLoss(jnp.array([2.0, 3.0])), Z),
+            r"power of the loss has shape \(2,\); expected a number",
+        ),
         (lambda: chance.CategoricalLoss(2.0), "smoothing is 2.0; expected 0 to 1"),
         (lambda: chance.OrdinalLoss(jnp.ones(2)), "thresholds do not increase"),
         (lambda: chance.OrdinalLoss(jnp.ones((2, 2))), r"shape \(2, 2\); expected"),

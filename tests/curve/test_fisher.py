@@ -34,6 +34,7 @@ LOSSES = {
     "ordinal": (chance.OrdinalLoss(jnp.asarray([-0.7, 0.2, 1.5])), (2,)),
     "poisson": (chance.PoissonLoss(), (2,)),
     "student": (chance.StudentTLoss(3.0, 0.6), (2,)),
+    "power": (chance.PowerLoss(3.0, 1.5), (2,)),
 }
 
 

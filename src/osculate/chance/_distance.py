@@ -1,5 +1,6 @@
 """Functions of a distance that densities and losses share."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -34,3 +35,49 @@ def absolute(r: Float[Array, "..."]) -> Float[Array, "..."]:
         An array of the same shape.
     """
     return r * jnp.sign(r)
+
+
+@jax.custom_jvp
+def power(r: Float[Array, "*s"], q: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Returns `|r|**q`, whose derivatives of every order are finite at 0.
+
+    They are the true ones where those exist; where none does, or it is infinite, 0.
+
+    Args:
+        r: Real numbers.
+        q: Exponents.
+
+    Returns:
+        An array of the same shape; where r is 0, 1 for the exponent 0, else 0.
+    """
+    zero = r == 0
+    size = jnp.abs(jnp.where(zero, 1.0, r)) ** q
+    return jnp.where(zero, (q == 0).astype(r.dtype), size)
+
+
+@jax.custom_jvp
+def signed_power(r: Float[Array, "*s"], q: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Returns `sign(r) * |r|**q`, whose derivatives are chosen as those of `power`.
+
+    Args:
+        r: Real numbers.
+        q: Exponents.
+
+    Returns:
+        An array of the same shape, 0 where r is 0.
+    """
+    return jnp.sign(r) * power(r, q)
+
+
+def _log_size(r: Array) -> Array:
+    return jnp.log(jnp.abs(jnp.where(r == 0, 1.0, r)))
+
+
+power.defjvps(
+    lambda dr, _, r, q: q * signed_power(r, q - 1) * dr,
+    lambda dq, size, r, q: size * _log_size(r) * dq,
+)
+signed_power.defjvps(
+    lambda dr, _, r, q: q * power(r, q - 1) * dr,
+    lambda dq, size, r, q: size * _log_size(r) * dq,
+)

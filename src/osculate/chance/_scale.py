@@ -12,16 +12,17 @@ from osculate.core import Gaussian
 
 from ._distribution import require
 from ._loss import predictions, refuse_values
-from ._losses import CauchyLoss, HuberLoss, LaplaceLoss, StudentTLoss
+from ._losses import CauchyLoss, HuberLoss, LaplaceLoss, PowerLoss, StudentTLoss
 
-LOSSES = (Gaussian, LaplaceLoss, CauchyLoss, StudentTLoss, HuberLoss)
+LOSSES = (Gaussian, LaplaceLoss, CauchyLoss, StudentTLoss, HuberLoss, PowerLoss)
 
 
 def rescale(loss: Any, unit: PyTree[Any]) -> Any:
     """Returns the loss of differences that are measured in a unit.
 
     Args:
-        loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss`, `StudentTLoss` or `HuberLoss`.
+        loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss`, `StudentTLoss`, `HuberLoss` or
+            `PowerLoss`.
         unit: Size of the unit, positive, a number or an array; it multiplies the scale.
 
     Returns:
@@ -46,14 +47,15 @@ def update_scale(
 ) -> Any:
     """Returns the loss with the scale that residuals make likely.
 
-    Gaussian: their root mean square; Laplace: their mean absolute value; both are the
-    maximum of the likelihood. Student and Cauchy (one degree): one step of expectation
-    and maximization from the present scale, which never lowers the likelihood.
+    Gaussian: their root mean square; Laplace: their mean absolute value; a power p: the
+    p-th root of their mean p-th power; these are the maximum of the likelihood. Student
+    and Cauchy (one degree): one step of expectation and maximization from the present
+    scale, which never lowers the likelihood.
 
     Args:
-        loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss` or `StudentTLoss`. A scale without
-            axes is one for all entries; one of shape `residuals.shape[1:]` is updated
-            entry by entry.
+        loss: `Gaussian`, `LaplaceLoss`, `CauchyLoss`, `StudentTLoss` or `PowerLoss` of
+            one power. A scale without axes is one for all entries; one of shape
+            `residuals.shape[1:]` is updated entry by entry.
         residuals: `z - y`, in the units of z.
         weights: Not negative, `(N,)` or of the shape of the residuals; None means 1.
 
@@ -80,9 +82,11 @@ def update_scale(
     axes = _axes(r, scale)
     mean = lambda a: jnp.sum(w * a, axes) / jnp.sum(w, axes)
     if isinstance(loss, Gaussian):
-        new = _root_mean_square(r, mean, axes)
+        new = _mean_power(r, 2, mean, axes)
     elif isinstance(loss, LaplaceLoss):
         new = mean(jnp.abs(r))
+    elif isinstance(loss, PowerLoss):
+        new = _mean_power(r, _one_power(loss, r), mean, axes)
     elif isinstance(loss, CauchyLoss | StudentTLoss):
         degrees = loss.degrees if isinstance(loss, StudentTLoss) else 1.0
         t = r / ((scale[None] if scale.ndim else scale) * degrees**0.5)
@@ -90,18 +94,27 @@ def update_scale(
     else:
         raise TypeError(
             "`update_scale`: loss is a HuberLoss, whose scale has no closed form; "
-            "expected Gaussian, LaplaceLoss, CauchyLoss or StudentTLoss."
+            "expected Gaussian, LaplaceLoss, CauchyLoss, StudentTLoss or PowerLoss."
         )
     what = "residuals are all 0 or without weight; expected some that are not"
     require(new > 0, "update_scale", what)
     return _with_scale(loss, new)
 
 
-def _root_mean_square(r: Array, mean: Callable[[Array], Array], axes: int | None):
-    """Returns `sqrt(mean(r**2))`, also where squares overflow or underflow."""
+def _one_power(loss: PowerLoss, residuals: Array) -> Float[Array, ""]:
+    if jnp.ndim(loss.power):
+        raise ValueError(
+            f"`update_scale`: the power of the loss has shape {jnp.shape(loss.power)}; "
+            "expected a number. Update the entries of each power by themselves."
+        )
+    return jnp.asarray(loss.power, residuals.dtype)
+
+
+def _mean_power(r: Array, p: Any, mean: Callable[[Array], Array], axes: int | None):
+    """Returns `mean(|r|**p)**(1 / p)`, also where powers overflow or underflow."""
     largest = jnp.max(jnp.abs(r), axes, keepdims=True, initial=0.0)
     unit = jnp.where(largest > 0, largest, 1.0)
-    found = jnp.sqrt(mean((r / unit) ** 2))
+    found = mean(jnp.abs(r / unit) ** p) ** (1 / p)
     return found * unit.reshape(found.shape)
 
 

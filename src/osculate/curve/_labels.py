@@ -25,6 +25,7 @@ from osculate.chance import (
     OrdinalLoss,
     Poisson,
     PoissonLoss,
+    PowerLoss,
     StudentT,
     StudentTLoss,
 )
@@ -32,7 +33,7 @@ from osculate.core import Gaussian
 
 KNOWN = (
     "Gaussian, BernoulliLoss, CategoricalLoss, CauchyLoss, HeteroscedasticLoss, "
-    "HuberLoss, LaplaceLoss, OrdinalLoss, PoissonLoss, StudentTLoss"
+    "HuberLoss, LaplaceLoss, OrdinalLoss, PoissonLoss, PowerLoss, StudentTLoss"
 )
 
 
@@ -161,6 +162,15 @@ def _(loss: OrdinalLoss, z: Array, key: PRNGKeyArray) -> Array:
 @labels.register
 def _(loss: PoissonLoss, z: Array, key: PRNGKeyArray) -> Array:
     return Poisson(jnp.exp(z)).sample(key)
+
+
+@labels.register
+def _(loss: PowerLoss, z: Array, key: PRNGKeyArray) -> Array:
+    """`|r|**p / p` has the law Gamma(1 / p), and either sign is as likely."""
+    p = jnp.broadcast_to(jnp.asarray(loss.power, z.dtype), z.shape)
+    first, second = jr.split(key)
+    size = (p * jr.gamma(first, 1 / p, dtype=z.dtype)) ** (1 / p)
+    return z + loss.scale * size * jr.rademacher(second, z.shape, z.dtype)
 
 
 @labels.register

@@ -17,6 +17,7 @@ from osculate.chance import (
     LaplaceLoss,
     OrdinalLoss,
     PoissonLoss,
+    PowerLoss,
 )
 from osculate.core import Gaussian, Objective, Samples, Term, trainable
 
@@ -30,6 +31,7 @@ CONVEX = (
     LaplaceLoss,
     OrdinalLoss,
     PoissonLoss,
+    PowerLoss,
 )
 
 
