@@ -166,6 +166,30 @@ def test_a_slope_that_is_zero_is_known():
     assert (table.y["hessian"][:, 0, 1, 1] == 0).all()
 
 
+@pytest.mark.parametrize("size", [0.0, 3.7, -1e6])
+@pytest.mark.parametrize("step", [None, "search", 0.1])
+@pytest.mark.parametrize("method", ["central", "forward", "complex"])
+def test_the_slopes_of_a_constant_are_known_to_be_zero(method, step, size):
+    g = lambda x: {"a": x[0] * x[1], "constant": size}
+    table = data.from_black_box(g, X, order=2, derivatives=method, step=step)
+    for label in ("jacobian", "hessian"):
+        assert table.known[label].all()
+        off, sigma = np.abs(table.y[label][:, 1]), table.sigma[label][:, 1]
+        assert (off <= sigma).all()
+        assert sigma.max() <= max(1e-3 * abs(size), 1e-300)  # never less than a number
+
+
+def test_a_constant_up_to_rounding_is_one_and_a_noisy_one_is_not():
+    circle = lambda x: np.sin(x[0]) ** 2 + np.cos(x[0]) ** 2
+    table = data.from_black_box(circle, X)
+    assert table.known["jacobian"].all()
+    assert np.abs(table.y["jacobian"]).max() < 1e-9
+    rng = np.random.default_rng(0)
+    noisy = lambda x: 1.0 + 1e-6 * rng.standard_normal()
+    with pytest.warns(data.DerivativeWarning, match="15 derivatives are unknown"):
+        data.from_black_box(noisy, X)
+
+
 def test_a_search_finds_the_step_for_a_noisy_function():
     rng = np.random.default_rng(0)
     noisy = lambda x: np.sin(x[0]) + 1e-4 * rng.standard_normal()

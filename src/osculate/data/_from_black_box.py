@@ -24,6 +24,7 @@ from ._table import Table
 from ._told import Told, not_analytic
 
 METHODS = ("central", "forward", "complex", "given", None)
+FLAT = 1e-12  # of the values: what varies less does not vary
 WORTHLESS = 0.1  # of the derivative, or of the spread of values over that of points
 AGREES = 0.01  # of the change of values: complex steps and a central difference
 
@@ -47,7 +48,8 @@ def from_black_box(
     The estimated error of each difference is kept as its standard deviation
     (`Table.sigma`). Where it is a tenth or more of the derivative, and of the spread of
     the values over that of the points, no digit of the difference is worth anything,
-    and the entry is unknown. So is what a call left out that raised an exception or
+    and the entry is unknown; where values do not vary, their size stands for the
+    spread. So is what a call left out that raised an exception or
     returned something else than numbers: `Table.failures` says which and why, and one
     warning how many.
 
@@ -180,10 +182,7 @@ def _weeded(
     lengths: np.ndarray, tensors: Sequence[np.ndarray], errors: Sequence[np.ndarray]
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray], int]:
     """Returns tensors without digits that are worth nothing, and their errors."""
-    values = tensors[0]
-    known = np.isfinite(values)
-    few = np.where(known, values, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-    spread = np.sqrt(np.where(known, (values - few) ** 2, 0.0).mean(0))
+    values, spread = tensors[0], _spread(tensors[0])
     found, sigma, worthless = [values], {}, 0
     for n, tensor in enumerate(tensors[1:], start=1):
         if n > len(errors):  # given
@@ -201,6 +200,16 @@ def _weeded(
         found.append(np.where(right & sure, tensor, np.nan))
         sigma[TENSORS[n]] = np.where(right & sure, error, 0.0)
     return found, sigma, worthless
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Returns how much each output varies, or its size where it does not, or 1."""
+    known = np.isfinite(values)
+    few = np.where(known, values, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    spread = np.sqrt(np.where(known, (values - few) ** 2, 0.0).mean(0))
+    size = np.where(known, np.abs(values), 0.0).max(0)
+    size = np.where(size > 0, size, 1.0)
+    return np.where(spread > FLAT * size, spread, size)
 
 
 def _along_axis(lengths: np.ndarray, axis: int, n: int) -> np.ndarray:
