@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from osculate import data
-from osculate.core import InputError, Samples
+from osculate import data, match
+from osculate.core import InputError, Objective, Samples
 
 X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 5.0]])
 Y = np.array([[1.0], [2.0], [5.0], [9.0]])
@@ -30,6 +33,100 @@ def test_what_is_missing_has_weight_zero():
     assert samples.weight["jacobian"][1].tolist() == [[1.0, 0.0]]
     assert samples.weight["value"].tolist() == [[1.0]] * 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(samples))
+
+
+# --- errors that are known -----------------------------------------------------------
+
+
+def measured(sigma, **more):
+    """A line of 9 rows, its slopes known with errors."""
+    x = np.linspace(0.0, 1.0, 9)
+    table = data.table(x, 2 * x, jacobian=np.full(9, 2.0), **more)
+    return replace(table, sigma={"jacobian": np.reshape(sigma, (9, 1, 1))})
+
+
+@given(st.floats(1e-320, 1e300), st.integers(1, 9))
+def test_equal_errors_give_the_weights_of_none(sigma, count):
+    table = measured(np.full(9, sigma)).rows(slice(count))
+    plain = replace(table, sigma={}).samples()
+    assert np.array_equal(plain.weight["jacobian"], np.ones((count, 1, 1)))
+    for samples in (table.samples(), table.samples(weighted=False)):
+        assert set(samples.weight) == {"value", "jacobian"}
+        assert np.array_equal(samples.weight["value"], plain.weight["value"])
+        assert np.array_equal(samples.weight["jacobian"], plain.weight["jacobian"])
+
+
+def test_weights_are_inverse_variances_beside_the_median():
+    sigma = np.array([0.2, 0.4, 0.2, 0.2, 0.1, 0.2, 0.2, 2.0, 0.2])
+    found = measured(sigma).samples().weight["jacobian"].ravel()
+    # A thousandth of the slopes is an error, too: 0.002, in the square (0.002 / 0.1)^2.
+    np.testing.assert_allclose(found, (0.2 / sigma) ** 2, rtol=(0.002 / 0.1) ** 2)
+    v = sigma**2 + 0.002**2
+    np.testing.assert_allclose(found, v[0] / v, rtol=1e-12)
+    assert (measured(sigma).samples(weighted=False).weight["jacobian"] == 1).all()
+
+
+@given(st.permutations([0.0, np.nan, np.inf, 0.3, 0.3, 0.3, 0.6, 0.6, 1e-30]))
+def test_errors_that_are_no_numbers_or_nothing_do_not_blow_up(sigma):
+    table = measured(sigma)
+    table.known["jacobian"][4] = False
+    weight = table.samples().weight["jacobian"].ravel()
+    assert np.isfinite(weight).all()
+    assert weight[4] == 0
+    kept = np.delete(np.arange(9), 4)
+    assert (weight[kept] > 0.2).all()
+    assert weight.max() <= 100 * (1 + 1e-9)
+    assert (measured(np.zeros(9)).samples().weight["jacobian"] == 1).all()
+
+
+def test_errors_far_below_what_a_fit_leaves_count_alike():
+    """So do differences of an exact function, whose errors vary with its curvature."""
+    sigma = 10.0 ** -np.arange(8, 17)
+    weight = measured(sigma).samples().weight["jacobian"]
+    np.testing.assert_allclose(weight, 1.0, atol=1e-9)
+    x = np.random.default_rng(0).uniform(0.1, 2, (30, 2))
+    table = data.from_black_box(lambda x: x[0] ** 3 * np.sin(3 * x[1]), x, order=2)
+    assert np.ptp(np.log10(table.sigma["jacobian"])) > 0.5
+    weight = table.samples().weight
+    np.testing.assert_allclose(weight["jacobian"], 1.0, atol=1e-6)
+    assert (weight["value"] == 1).all()
+
+
+def test_each_partial_derivative_is_weighted_by_itself():
+    sigma = np.ones((4, 2, 2)) * [[[1.0, 100.0], [1e-3, 5.0]]]
+    sigma[0, 0, 1] = 200.0
+    table = data.table(X, np.hstack([Y, 2 * Y]), jacobian=np.ones((4, 2, 2)))
+    weight = replace(table, sigma={"jacobian": sigma}).samples().weight["jacobian"]
+    np.testing.assert_allclose(weight[0, 0, 1], 0.25, rtol=1e-6)
+    weight[0, 0, 1] = 1.0
+    assert (weight == 1).all()
+
+
+@jax.jit
+def best_cubic(samples):
+    """The coefficients of the cubic that fits values and slopes best."""
+    cubic = lambda c: lambda x: c @ jnp.concatenate([x**k for k in range(4)])
+    term = match.term(match.values(), match.jacobians())
+    objective = Objective({"fit": term})
+    loss = lambda c: objective(cubic(c), {"fit": samples})[0]
+    start = jnp.zeros((1, 4))
+    g, H = jax.grad(loss)(start), jax.hessian(loss)(start)
+    return start - jnp.linalg.solve(H.reshape(4, 4), g.reshape(4)).reshape(1, 4)
+
+
+def test_a_fit_believes_noisy_slopes_less():
+    x = np.linspace(-1, 1, 8)
+    slopes, sigma = 3 * x**2 - 1, np.full(8, 0.01)
+    slopes[[2, 6]] += [2.0, -1.5]
+    sigma[[2, 6]] = 1.5
+    noise = 0.01 * np.random.default_rng(0).normal(size=8)
+    table = data.table(x, x**3 - x + noise, jacobian=slopes)
+    table = replace(table, sigma={"jacobian": sigma.reshape(8, 1, 1)})
+    truth = np.array([[0.0, -1.0, 0.0, 1.0]])
+    off = lambda samples: float(np.abs(best_cubic(samples) - truth).max())
+    weighted, plain = off(table.samples()), off(table.samples(weighted=False))
+    assert weighted < 0.05
+    assert plain > 5 * weighted
 
 
 def test_hessian_is_mirrored():

@@ -1,6 +1,7 @@
 """Gaussian processes of jets against dense algebra with covariances written by hand."""
 
 import math
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.polynomial import hermite_e
 
-from osculate import diff, match, store
+from osculate import data, diff, match, store
 from osculate.core import FitWarning, InputError, Samples
 from osculate.match import _condition, _evidence, _hyperparameters, _jet_rows
+from osculate.match._known_entries import known_entries
 
 RNG = np.random.default_rng(0)
 N, D = 7, 2
@@ -225,6 +227,21 @@ def test_of_equal_mixed_derivatives_the_mean_counts():
     y["hessian"] = y["hessian"] + skew
     two = match.gaussian_process(Samples(X[:4], y), **options)
     np.testing.assert_allclose(one.targets, two.targets, rtol=1e-12, atol=1e-14)
+
+
+def test_the_errors_of_a_table_are_its_noise_and_are_not_taken_twice():
+    table = data.table(X, tensors(X)["value"], jacobian=tensors(X)["jacobian"])
+    sigma = np.random.default_rng(0).uniform(0.1, 1.0, (N, 2, 2))
+    table = replace(table, sigma={"jacobian": sigma})
+    assert np.ptp(table.samples().weight["jacobian"]) > 1
+    both = [
+        known_entries("here", table.samples(weighted=weighted), table.sigma)
+        for weighted in (True, False)
+    ]
+    for one, two in zip(*both, strict=True):
+        np.testing.assert_array_equal(one, two)
+    slopes = both[0].sigma[:, both[0].order == 1]
+    np.testing.assert_allclose(slopes.reshape(2, N, 2), np.swapaxes(sigma, 0, 1))
 
 
 @given(st.floats(-3, 3), st.floats(0.2, 4))

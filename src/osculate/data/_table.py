@@ -13,6 +13,7 @@ from osculate.core import Samples
 from osculate.diff import TENSORS
 
 from ._failure import Failure
+from ._weights import inverse_variances
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +112,22 @@ class Table:
             sigma={name: self.sigma[name] for name in kept if name in self.sigma},
         )
 
-    def samples(self) -> Samples:
-        """Returns the rows as Samples: what is missing has weight 0."""
-        weight = {order: known.astype(float) for order, known in self.known.items()}
+    def samples(self, weighted: bool = True) -> Samples:
+        """Returns the rows as Samples: what is missing has weight 0.
+
+        An entry whose error is known (`sigma`) counts the less the larger its variance
+        is beside those of its column, one partial derivative of one output: the weight
+        is 1 at the median error, and errors below a thousandth of the spread of the
+        column count alike, since a fit leaves more than that.
+
+        Args:
+            weighted: Whether known errors count; else every known entry has weight 1.
+
+        Returns:
+            Points, tensors and weights by name.
+        """
+        sigma = self.sigma if weighted else {}
+        weight = inverse_variances(self.x, self.y, self.known, sigma)
         return Samples(x=self.x, y=dict(self.y), weight=weight)
 
 

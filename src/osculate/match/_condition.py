@@ -57,7 +57,8 @@ def gaussian_process(
     Args:
         samples: Points `(N, D)`; `y` by name: `"value"` `(N, M)`, `"jacobian"`
             `(N, M, D)`, `"hessian"` `(N, M, D, D)`; `weight` by name, 0 where an entry
-            is missing. Other weights count alike.
+            is missing. Other weights count alike: the noise is told by `sigma`, as
+            `sigma=table.sigma` for a `Table` whose errors are known.
         kernel: `"squared_exponential"`, of smooth functions; `"matern52"`, of twice
             differentiable ones, which takes no Hessians.
         trend: Mean of the process: `"none"`, the average of the values; `"constant"`;
