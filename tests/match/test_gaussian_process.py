@@ -1,6 +1,7 @@
 """Gaussian processes of jets against dense algebra with covariances written by hand."""
 
 import math
+import re
 from dataclasses import replace
 
 import equinox as eqx
@@ -224,9 +225,32 @@ def test_of_equal_mixed_derivatives_the_mean_counts():
     skew = np.array([[0.0, 0.1], [-0.1, 0.0]])
     options = {"hyperparameters": hyperparameters(1)}
     one = match.gaussian_process(Samples(X[:4], y), **options)
-    y["hessian"] = y["hessian"] + skew
+    true = y["hessian"]
+    y["hessian"] = true + 1e-7 * np.abs(true).max() * skew
     two = match.gaussian_process(Samples(X[:4], y), **options)
     np.testing.assert_allclose(one.targets, two.targets, rtol=1e-12, atol=1e-14)
+    y["hessian"] = true + skew
+    noisy = match.gaussian_process(Samples(X[:4], y), sigma={"hessian": 0.1}, **options)
+    np.testing.assert_allclose(one.targets, noisy.targets, rtol=1e-12, atol=1e-14)
+
+
+def test_mixed_derivatives_that_contradict_each_other_are_named():
+    y = tensors(X, (0, 2))
+    size = np.abs(y["hessian"][:, 1]).max()
+    y["hessian"][3, 1, 0, 1] += 1e-5 * size
+    one, two = sorted(y["hessian"][3, 1, [0, 1], [1, 0]])
+    told = f"row 3: hessian of output 1 by inputs 0 and 1 is {one:.8g} and {two:.8g}"
+    h = hyperparameters()
+    with pytest.raises(InputError, match=re.escape(told)):
+        match.gaussian_process(Samples(X, y), hyperparameters=h)
+    known = np.ones((N, 2, 2, 2))
+    known[3, 1, 0, 1] = 0
+    weight = {"value": np.ones((N, 2)), "hessian": known}
+    samples = Samples(X, y, weight)
+    process = match.gaussian_process(samples, hyperparameters=h)
+    assert process.known.all()
+    levels = hyperparameters(noise={"hessian": jnp.full((2, 2, 2), 0.1)})
+    match.gaussian_process(Samples(X, y), hyperparameters=levels)
 
 
 def test_the_errors_of_a_table_are_its_noise_and_are_not_taken_twice():

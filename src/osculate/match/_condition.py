@@ -24,6 +24,7 @@ from ._known_entries import (
     known_entries,
     refuse_few,
     refuse_size,
+    refuse_unequal,
     without_repeats,
 )
 
@@ -75,8 +76,9 @@ def gaussian_process(
         The posterior.
 
     Raises:
-        InputError: If names, shapes or numbers are not such, two rows contradict each
-            other without noise, or the matrix does not fit into memory.
+        InputError: If names, shapes or numbers are not such, two rows or two equal
+            mixed derivatives contradict each other without noise, or the matrix does
+            not fit into memory.
         ValueError: If x64 is off.
     """
     refuse_precision(jnp.result_type(float))
@@ -94,6 +96,7 @@ def gaussian_process(
                 f"known of it.\nTake it out of `noise`, or give {name!r}."
             )
     noisy = np.isin(found.order, levels)[None] | (found.sigma > 0)
+    refuse_unequal(OWNER, found, ~noisy)
     found = without_repeats(OWNER, found, ~noisy)
     most = KERNELS[kernel].most_given
     if max(found.orders) > most:

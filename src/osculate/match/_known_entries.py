@@ -13,6 +13,7 @@ from osculate.diff import TENSORS
 
 from ._jet_rows import distinct, places
 
+AGREEMENT = 1e-6  # of the largest entry: rounding, in float32 too, is less
 MATRICES = 12  # of n x n that a search holds at once
 
 
@@ -28,6 +29,8 @@ class KnownEntries(NamedTuple):
         targets: `(M, n)`; 0 where not known.
         known: `(M, n)`.
         sigma: Given standard deviation of the noise, `(M, n)`.
+        apart: Largest difference of the equal mixed derivatives that each target is
+            the mean of, `(M, n)`.
     """
 
     x: Float[ndarray, "N D"]
@@ -38,6 +41,7 @@ class KnownEntries(NamedTuple):
     targets: Float[ndarray, "M n"]
     known: Bool[ndarray, "M n"]
     sigma: Float[ndarray, "M n"]
+    apart: Float[ndarray, "M n"]
 
     @property
     def point(self) -> Int[ndarray, " n"]:
@@ -67,7 +71,8 @@ def known_entries(
         sigma: Standard deviations by name that broadcast against the tensors.
 
     Returns:
-        The entries. Of equal mixed derivatives the mean of the known ones.
+        The entries. Of equal mixed derivatives the mean of the known ones;
+        `refuse_unequal` looks whether they are equal.
 
     Raises:
         InputError: If shapes, names or numbers are not such.
@@ -189,15 +194,57 @@ def _refuse_unlike(owner: str, tensors: Mapping[str, Tensor]) -> None:
         )
 
 
-def _distinct(tensor: Tensor, size: int, order: int) -> Tensor:
-    """Returns the three arrays by distinct derivative, `(M, N, C)`."""
+def _distinct(tensor: Tensor, size: int, order: int) -> tuple[ndarray, ...]:
+    """Returns the three arrays by distinct derivative, `(M, N, C)`, and `apart`."""
     N, M = tensor[0].shape[:2]
     y, known, noise = (np.swapaxes(t.reshape(N, M, -1), 0, 1) for t in tensor)
     group = places(size, order).reshape(-1)
     member = np.eye(len(distinct(size, order)))[group]
     count = known @ member
     mean = lambda a: a @ member / np.maximum(count, 1)
-    return mean(y), count > 0, np.sqrt(mean(noise**2))
+    apart = _apart(y, known, group, member.shape[1])
+    return mean(y), count > 0, np.sqrt(mean(noise**2)), apart
+
+
+def _apart(y: ndarray, known: ndarray, group: ndarray, count: int) -> ndarray:
+    """Returns by how much the known entries of each group differ, `(M, N, C)`."""
+    found = np.zeros((*y.shape[:2], count))
+    for c in range(count):
+        some, there = y[..., group == c], known[..., group == c]
+        most = np.where(there, some, -np.inf).max(axis=-1)
+        least = np.where(there, some, np.inf).min(axis=-1)
+        found[..., c] = np.where(there.any(axis=-1), most - least, 0.0)
+    return found
+
+
+def refuse_unequal(
+    owner: str, found: KnownEntries, exact: Bool[ndarray, "M n"]
+) -> None:
+    """Refuses mixed derivatives without noise that differ by order of the inputs.
+
+    Args:
+        owner: Who asks.
+        found: The entries.
+        exact: Which have no noise.
+
+    Raises:
+        InputError: If two that must be equal differ by more than rounding.
+    """
+    for order in found.orders:
+        there = found.order == order
+        size = np.abs(found.targets[:, there]).max(axis=1, initial=0.0)
+        wrong = exact & there[None] & (found.apart > AGREEMENT * size[:, None])
+        if wrong.any():
+            m, i = np.argwhere(wrong)[0]
+            inputs = np.repeat(np.arange(found.x.shape[1]), found.powers[i].astype(int))
+            half = found.apart[m, i] / 2
+            one, two = found.targets[m, i] - half, found.targets[m, i] + half
+            raise InputError(
+                f"`{owner}`: row {found.point[i]}: {TENSORS[order]} of output {m} by "
+                f"inputs {' and '.join(map(str, inputs))} is {one:.8g} and {two:.8g} "
+                "there; expected one number in either order.\nCorrect one of them, or "
+                "say how large the noise is: `sigma`, or `noise`."
+            )
 
 
 def without_repeats(
@@ -243,6 +290,7 @@ def without_repeats(
         targets=np.where(known, found.targets, 0.0)[:, kept],
         known=known[:, kept],
         sigma=found.sigma[:, kept],
+        apart=found.apart[:, kept],
     )
 
 
