@@ -99,6 +99,27 @@ def test_normalized_has_residuals_where_its_loss_has():
 
 
 @pytest.mark.spec("S1.4")
+def test_slopes_in_the_norm_of_a_power():
+    """A line that fits the slopes of a parabola: the largest error counts most."""
+    x = jnp.linspace(0.0, 1.0, 5)[:, None] ** 2
+    samples = {"fit": Samples(x, {"jacobian": 2 * x[:, :, None]})}
+    line = lambda c: lambda x: c * x
+
+    def best(p):
+        term = match.term(match.jacobians(chance.PowerLoss(p)))
+        loss = lambda c: Objective({"fit": term})(line(c), samples)[0]
+        mean = jnp.mean(jnp.abs(0.3 - 2 * x) ** p) / p
+        np.testing.assert_allclose(loss(jnp.asarray(0.3)), mean, rtol=1e-13)
+        grid = jnp.linspace(0, 2, 2001)
+        return float(grid[jnp.argmin(jax.vmap(loss)(grid))])
+
+    slopes = 2 * np.asarray(x)
+    np.testing.assert_allclose(best(1.0), np.median(slopes), atol=1e-9)
+    np.testing.assert_allclose(best(2.0), np.mean(slopes), atol=5e-4)
+    # From the middle of the extremes the rest pulls it by less than 1 / power.
+    np.testing.assert_allclose(best(200.0), 1.0, atol=0.01)
+
+
 def test_the_norm_of_the_jacobian():
     samples = Samples(X, {"value": jnp.zeros((N, M))})
     found = parts_of(match.term(match.values(), match.jacobian_norm(0.3)), samples)
