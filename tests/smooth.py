@@ -2,8 +2,16 @@
 
 import numpy as np
 
-QUICK = {"width": 8, "depth": 2, "budget": "600steps"}
-QUICK_WORDS = ("--width", "8", "--depth", "2", "--budget", "600steps")
+QUICK = {
+    "model": "network",
+    "regularization": "none",
+    "width": 8,
+    "depth": 2,
+    "budget": "600steps",
+}
+QUICK_WORDS = tuple(
+    word for name, value in QUICK.items() for word in (f"--{name}", str(value))
+)
 
 
 def truth(x):

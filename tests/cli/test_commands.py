@@ -224,11 +224,14 @@ def test_demo_does_the_main_job(osculate, here):
     assert min(gain) > 1.0, "derivatives bought nothing"
 
 
-def started(*words, log):
-    """A command in a process of its own that has begun to fit."""
+def started(*words, log, said):
+    """A command in a process of its own that has begun to fit.
+
+    What it says goes to a file: a full pipe would stop it.
+    """
     job = subprocess.Popen(
         [sys.executable, "-m", "osculate", *words],
-        stderr=subprocess.PIPE,
+        stderr=said,
         text=True,
         env={**os.environ, "PYTHONWARNINGS": "default"},
     )
@@ -241,12 +244,12 @@ def started(*words, log):
 def test_resume_continues_what_an_interruption_saved(osculate, here):
     write_csv(here / "wing.csv")
     words = ("--width", "8", "--depth", "2", "--budget", "4000steps", "--quiet")
-    job = started(
-        *("fit", "wing.csv", *words), log=here / "runs" / "wing-1" / "log.jsonl"
-    )
-    job.send_signal(signal.SIGINT)
-    said = job.communicate(timeout=60)[1]
-    assert job.returncode == 130
+    log = here / "runs" / "wing-1" / "log.jsonl"
+    with (here / "said.txt").open("w+") as file:
+        job = started("fit", "wing.csv", *words, log=log, said=file)
+        job.send_signal(signal.SIGINT)
+        assert job.wait(timeout=60) == 130
+    said = (here / "said.txt").read_text()
     *_, reason, command = said.strip().splitlines()
     assert reason == "osculate fit: interrupted. Continue with:"
     assert shlex.split(command) == [
@@ -276,14 +279,15 @@ def test_kill_9_and_resume_gives_the_same_bits(osculate, here):
     assert osculate(*words, "--out", "whole").code == 0
     log = here / "torn" / "log.jsonl"
     for resume in ([], ["--resume"]):
-        job = started(*words, "--out", "torn", *resume, log=log)
+        job = started(
+            *words, "--out", "torn", *resume, log=log, said=subprocess.DEVNULL
+        )
         refused = osculate(*words, "--out", "torn", "--resume")
         assert refused.code == 2
         assert "torn: is in use by another process" in refused.err
         time.sleep(1.2)
         job.kill()
-        job.communicate()
-        assert job.returncode == -signal.SIGKILL, "it ended before it was killed"
+        assert job.wait() == -signal.SIGKILL, "it ended before it was killed"
         said = osculate("predict", "torn", "wing.csv")
         assert (said.code, said.out) == (2, "")
         assert "has not ended" in said.err

@@ -36,7 +36,7 @@ def loss_of(table):
     choices = tasks.Settings(width=8, depth=2)
     scales = _build.scales_of(table, np.ones(len(table), bool))
     model = _build.network(table, scales, choices, _build.keys_of(choices)[0])
-    rows = _build.split(table, _build.held_out_rows(table, choices))
+    rows = _build.split(table, _build.folds(table, choices)[0])
     objective = _build.objective((0, 1, 2), scales)
     return objective(model, rows.fitted)[1]
 
@@ -71,7 +71,7 @@ def test_the_loss_is_that_of_the_standardized_map(whole):
 
 
 def test_the_three_weightings_of_the_rows(whole):
-    held_out = _build.held_out_rows(whole, tasks.Settings())
+    held_out = _build.folds(whole, tasks.Settings())[0]
     rows = _build.split(whole, held_out)
     assert held_out.sum() == 8
     shapes = [jax.tree.map(jnp.shape, s) for s in rows]
@@ -90,7 +90,7 @@ def test_a_loss_on_fitted_rows_is_that_of_the_rows_alone(whole):
         tasks.Settings(width=8),
     )
     model = _build.network(whole, scales, choices, _build.keys_of(choices)[0])
-    held_out = _build.held_out_rows(whole, choices)
+    held_out = _build.folds(whole, choices)[0]
     objective = _build.objective((0, 1, 2), scales)
     alone = whole.rows(~held_out).samples()
     wanted = objective(model, {"fit": Samples(alone.x, alone.y)})[0]
@@ -101,7 +101,7 @@ def test_a_loss_on_fitted_rows_is_that_of_the_rows_alone(whole):
 @given(st.integers(4, 60), st.floats(0.01, 0.99))
 def test_some_rows_are_held_out_and_some_are_not(whole, n, share):
     choices = tasks.Settings(validation=share)
-    held_out = _build.held_out_rows(whole.rows(np.arange(n) % 40), choices)
+    held_out = _build.folds(whole.rows(np.arange(n) % 40), choices)[0]
     assert 1 <= held_out.sum() <= n - 1
     assert abs(held_out.sum() - share * n) <= 1
 
@@ -137,7 +137,7 @@ def test_rows_that_know_nothing_are_not_held_out(whole):
     known = {name: k.copy() for name, k in whole.known.items()}
     for k in known.values():
         k[10:] = False
-    held_out = _build.held_out_rows(replace(whole, known=known), tasks.Settings())
+    held_out = _build.folds(replace(whole, known=known), tasks.Settings())[0]
     assert held_out[:10].sum() == 2
     assert not held_out[10:].any()
 
@@ -146,11 +146,11 @@ def test_rows_with_and_without_values_are_both_held_out(whole):
     known = {name: k.copy() for name, k in whole.known.items()}
     known["value"][10:] = False
     table = replace(whole, known=known)
-    held_out = _build.held_out_rows(table, tasks.Settings())
+    held_out = _build.folds(table, tasks.Settings())[0]
     assert held_out[:10].sum() == 2
     assert held_out[10:].sum() == 6
     known["value"][2:] = False
-    held_out = _build.held_out_rows(replace(table, known=known), tasks.Settings())
+    held_out = _build.folds(replace(table, known=known), tasks.Settings())[0]
     assert held_out[:2].sum() == 1
 
 

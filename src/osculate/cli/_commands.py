@@ -28,6 +28,8 @@ CHOICES = [
     "compare",
     "strict",
     "loss",
+    "model",
+    "regularization",
     "jacobian",
     "width",
     "depth",

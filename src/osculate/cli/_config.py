@@ -23,6 +23,8 @@ KEYS = {
     "compare": Key((bool,), "true"),
     "strict": Key((bool,), "true"),
     "loss": Key((str,), '"gaussian"'),
+    "model": Key((str,), '"network"'),
+    "regularization": Key((str,), '"none"'),
     "jacobian": Key((float, int), "0.1"),
     "width": Key((int,), "32"),
     "depth": Key((int,), "3"),

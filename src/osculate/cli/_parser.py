@@ -13,6 +13,7 @@ NOT_GIVEN = argparse.SUPPRESS
 SEEDS = range(2**32)
 ACTIVATIONS = ("tanh", "sin", "softplus", "silu", "gelu", "relu", "sigmoid")
 LOSSES = ("gaussian", "laplace", "cauchy", "student", "huber")
+MODELS = ("auto", "network", "process")
 TABLES = "CSV, NPZ or Parquet"
 TOP = "Derivative-informed machine learning: fit tables of values and derivatives."
 COMMANDS = {
@@ -136,6 +137,9 @@ def _fit(command: Parser) -> None:
     _flag(command, "--strict", "suspicious derivative columns are errors")
     _option(command, "--loss", str, "NAME", f"{', '.join(LOSSES)} (gaussian)")
     _jacobian(command)
+    _option(command, "--model", str, "NAME", f"{', '.join(MODELS)} (auto)")
+    levels = "penalties and noise levels found: auto, none (auto)"
+    _option(command, "--regularization", str, "NAME", levels)
     _option(command, "--width", _whole, "N", "size of hidden layers (from the table)")
     _option(command, "--depth", _whole, "N", "hidden layers (3)")
     _option(command, "--activation", str, "NAME", f"{listed} (tanh)")

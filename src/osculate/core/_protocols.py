@@ -42,8 +42,9 @@ class Optimizer(Protocol):
     def notes(self, state: PyTree[Any]) -> dict[str, Array]:
         """Returns scalars worth recording, by name; they become columns of the history.
 
-        One name is not recorded: `"converged"`, true where further steps on the same
-        samples would change nothing. The fit ends there.
+        Two names are not recorded: `"converged"`, true where further steps on the same
+        samples would change nothing; the fit ends there. `"score"`: a fit without
+        validation samples returns the iterate with the largest one.
         """
         ...
 

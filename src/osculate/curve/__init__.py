@@ -2,6 +2,9 @@
 
 from osculate.diff import Estimate as Estimate
 
+from ._bayesian_regularization import (
+    bayesian_regularization as bayesian_regularization,
+)
 from ._block_diagonal import block_diagonal as block_diagonal
 from ._conjugate_gradients import (
     Solution as Solution,

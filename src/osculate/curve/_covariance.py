@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtrit
 from osculate.core import Objective, Samples, Term, did_you_mean, flatten
 
 from ._dense import refuse_large
-from ._jacobian import jacobian_matrix
+from ._jacobian import jacobians_by_part
 from ._rows import refuse_empty, refuse_losses
 
 RANK_TOLERANCE = 1e-10  # an error of 1e-16 there turns a direction by 1e-6
@@ -319,17 +319,10 @@ def _linearized(
     """Returns the quantities, their derivative, and the parts by label and name."""
     theta, build = flatten(model)
     G = jax.jacrev(lambda t: ravel_pytree(of(build(t)))[0])(theta)
-    parts = {}
-    for label, term in objective.terms.items():
-        J = jacobian_matrix(Objective({label: term}), model, samples)
-        residuals = term.residuals(term.outputs(model, samples[label]), samples[label])
-        parts[label], begin = {}, 0
-        for name, r in residuals.items():
-            r = r.reshape(len(r), -1)
-            J = J.reshape(len(r), -1, theta.size)
-            end = begin + r.shape[1]
-            parts[label][name] = _Part(r, J[:, begin:end])
-            begin = end
+    parts = {
+        label: {n: _Part(r, J.reshape(*r.shape, -1)) for n, (r, J) in found.items()}
+        for label, found in jacobians_by_part(objective, model, samples).items()
+    }
     return of(model), G, parts
 
 

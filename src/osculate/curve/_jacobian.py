@@ -1,5 +1,6 @@
 """The Jacobian of all residuals by all that is trained, and its Gram matrices."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -100,6 +101,36 @@ def jacobian_matrix(
         _, found = chunked(pull, None, rows.data, size * theta.size)
         parts.append(found.reshape(-1, theta.size))
     return jnp.concatenate(parts)
+
+
+def jacobians_by_part(
+    objective: Objective, model: PyTree[Any], samples: Mapping[str, Samples]
+) -> dict[str, dict[str, tuple[Float[Array, "N M"], Float[Array, "R P"]]]]:
+    """Returns the residuals of every part and their Jacobian, in full.
+
+    Args:
+        objective: What is wanted; its losses have a `residual`.
+        model: Any pytree.
+        samples: Samples for every label.
+
+    Returns:
+        By label and name: residuals, one row per sample, and a matrix whose rows are
+        ordered by sample and entry.
+    """
+    found = {}
+    for label, term in objective.terms.items():
+        J = jacobian_matrix(Objective({label: term}), model, samples)
+        residuals = term.residuals(term.outputs(model, samples[label]), samples[label])
+        residuals = {name: r.reshape(len(r), -1) for name, r in residuals.items()}
+        widths = [r.shape[1] for r in residuals.values()]
+        J = J.reshape(-1, sum(widths), J.shape[1])
+        ends = list(itertools.accumulate(widths))[:-1]
+        blocks = jnp.split(J, ends, axis=1)
+        found[label] = {
+            name: (r, block.reshape(-1, J.shape[2]))
+            for (name, r), block in zip(residuals.items(), blocks, strict=True)
+        }
+    return found
 
 
 def gram(

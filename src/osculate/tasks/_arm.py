@@ -12,7 +12,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from osculate import train
 from osculate.core import Objective, Result, Samples
 
-from ._auto import auto
+from ._auto import Choice
 from ._build import LABEL, Split
 from ._journal import Journal
 from ._plan import ADAM_UNTIL, SEARCH_UNTIL, Plan
@@ -44,111 +44,129 @@ class Limits(NamedTuple):
     patience: int | None
 
 
-def fit_arm(
-    journal: Journal,
-    name: str,
-    objective: Objective,
-    model: PyTree[Any],
-    split: Split,
-    plan: Plan,
-    *,
-    key: PRNGKeyArray,
-) -> Arm:
-    """Fits one objective twice, Adam then a quasi-Newton method each time.
+class Fitter(NamedTuple):
+    """Everything about a fit but its rows.
 
-    Args:
+    Attributes:
         journal: Runs and remembers the fits.
-        name: The arm's name, before a slash in the names of its legs.
         objective: What is wanted.
         model: The network before the fit.
-        split: The rows under their three weightings.
         plan: When the stages end.
+        choice: The methods.
         key: Key of the minibatches.
-
-    Returns:
-        Both fits.
     """
-    descend = functools.partial(
-        _descend, journal, objective=objective, model=model, plan=plan, key=key
-    )
-    adam, search = descend(
-        f"{name}/search",
-        split.fitted,
-        split.held_out,
-        Limits(
+
+    journal: Journal
+    objective: Objective
+    model: PyTree[Any]
+    plan: Plan
+    choice: Choice
+    key: PRNGKeyArray
+
+    def search(self, name: str, split: Split) -> list[Result]:
+        """Fits without the held-out rows.
+
+        Args:
+            name: Before a slash in the names of the legs.
+            split: The rows under their three weightings.
+
+        Returns:
+            Its stages.
+        """
+        plan = self.plan
+        limits = Limits(
             (plan.warm_up, plan.rest),
             (ADAM_UNTIL, SEARCH_UNTIL),
             patience=plan.patience,
-        ),
-    )
-    wanted = adam.stats["steps"], search.stats["best_step"]
-    both = descend(
-        f"{name}/all rows",
-        split.all_rows,
-        split.all_rows,  # as validation: the same program as the search's
-        Limits(wanted, (1.0, 1.0), patience=None),
-    )
-    taken = adam.stats["steps"], search.stats["steps"]
-    return Arm(joined(adam, search), joined(*both), taken, wanted)
+        )
+        return self._descend(f"{name}/search", split.fitted, split.held_out, limits)
+
+    def arm(self, name: str, split: Split) -> Arm:
+        """Fits without the held-out rows, then with all.
+
+        Args:
+            name: The arm's name, before a slash in the names of its legs.
+            split: The rows under their three weightings.
+
+        Returns:
+            Both fits.
+        """
+        *before, search = self.search(name, split)
+        warm_up = sum(stage.stats["steps"] for stage in before)
+        best = "steps" if self.choice.by_evidence else "best_step"
+        wanted = warm_up, search.stats[best]
+        final = self._descend(
+            f"{name}/all rows",
+            split.all_rows,
+            split.all_rows,  # as validation: the same program as the search's
+            Limits(wanted, (1.0, 1.0), patience=None),
+        )
+        taken = warm_up, search.stats["steps"]
+        return Arm(joined(*before, search), joined(*final), taken, wanted)
+
+    def _descend(
+        self,
+        name: str,
+        rows: dict[str, Samples],
+        validation: dict[str, Samples],
+        limits: Limits,
+    ) -> list[Result]:
+        """Finds the valley with Adam, on minibatches where rows are many; goes down."""
+        every = int(np.clip(ROWS_PER_CHUNK // rows[LABEL].x.shape[0], 10, 100))
+        if self.choice.by_evidence:
+            stages, model, judged = [], self.model, {}
+        else:
+            stages = [self._warm_up(name, rows, limits, every)]
+            model = stages[0].value
+            judged = {"validation": validation, "patience": limits.patience}
+        descent = self.journal.run(
+            f"{name}/descent",
+            self.objective,
+            model,
+            rows,
+            self.choice.optimizer,
+            steps=limits.steps[1],
+            seconds=self.plan.left(limits.until[1], self.journal.seconds),
+            every=every,
+            **judged,
+        )
+        return [*stages, descent]
+
+    def _warm_up(
+        self, name: str, rows: dict[str, Samples], limits: Limits, every: int
+    ) -> Result:
+        batches, start = {}, rows
+        if self.choice.batch is not None:
+            sampler = train.Minibatch(rows, self.choice.batch)
+            batches, start = {"sampler": sampler, "key": self.key}, sampler.first()
+        schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, self.plan.warm_up)
+        return self.journal.run(
+            f"{name}/adam",
+            self.objective,
+            self.model,
+            start,
+            train.first_order(optax.adam, schedule),
+            steps=limits.steps[0],
+            seconds=self.plan.left(limits.until[0], self.journal.seconds),
+            every=min(every, 50),
+            **batches,
+        )
 
 
-def _descend(
-    journal: Journal,
-    name: str,
-    rows: dict[str, Samples],
-    validation: dict[str, Samples],
-    limits: Limits,
-    *,
-    objective: Objective,
-    model: PyTree[Any],
-    plan: Plan,
-    key: PRNGKeyArray,
-) -> tuple[Result, Result]:
-    """Finds the valley with Adam, on minibatches where rows are many; goes down."""
-    batches = {}
-    start = rows
-    choice = auto(model, rows[LABEL].x.shape[0])
-    if choice.batch is not None:
-        sampler = train.Minibatch(rows, choice.batch)
-        batches, start = {"sampler": sampler, "key": key}, sampler.first()
-    schedule = train.Recipe(optax.cosine_decay_schedule, 1e-2, plan.warm_up)
-    every = int(np.clip(ROWS_PER_CHUNK // rows[LABEL].x.shape[0], 10, 100))
-    first = journal.run(
-        f"{name}/adam",
-        objective,
-        model,
-        start,
-        train.first_order(optax.adam, schedule),
-        steps=limits.steps[0],
-        seconds=plan.left(limits.until[0], journal.seconds),
-        every=min(every, 50),
-        **batches,
-    )
-    second = journal.run(
-        f"{name}/descent",
-        objective,
-        first.value,
-        rows,
-        choice.optimizer,
-        steps=limits.steps[1],
-        seconds=plan.left(limits.until[1], journal.seconds),
-        every=every,
-        validation=validation,
-        patience=limits.patience,
-    )
-    return first, second
-
-
-def joined(first: Result, second: Result) -> Result:
-    """Appends the second stage of a fit; what a stage did not record is NaN.
+def joined(first: Result, *later: Result) -> Result:
+    """Appends the later stages of a fit; what a stage did not record is NaN.
 
     Args:
-        first: The stage before.
-        second: The stage that began where it ended.
+        first: The first stage.
+        *later: Stages that each began where the one before ended.
 
     Returns:
-        The second, with the history and the numbers of both.
+        The last, with the history and the numbers of all.
     """
+    return functools.reduce(_appended, later, first)
+
+
+def _appended(first: Result, second: Result) -> Result:
     one, two = first.history, second.history
     names = [*one, *(n for n in two if n not in one)]
     gap = lambda h: np.full(len(h["step"]), math.nan)

@@ -1,39 +1,45 @@
-"""The fits of the job: with all derivatives and, to compare, with values only."""
+"""The fits of the job: by the family that predicts best, and with values only."""
 
 from typing import NamedTuple
 
-import jax
-import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from osculate.core import trainable
 from osculate.data import Table
 
-from ._arm import Arm, fit_arm
-from ._budget import parse_budget
-from ._build import (
-    held_out_rows,
-    keys_of,
-    network,
-    objective,
-    orders_of,
-    scales_of,
-    split,
-)
+from ._arm import Arm
+from ._build import folds, scales_of
+from ._compare import Compared, compare, is_compared
 from ._journal import Journal
-from ._plan import main_plan, values_only_plan
-from ._settings import Settings, loss_of
+from ._networks import Networks
+from ._process import Processes
+from ._settings import Settings
 
 
 class Arms(NamedTuple):
-    """Both arms of the job, and the rows that were held out of their searches."""
+    """The arms of the family that ships.
+
+    Attributes:
+        main: Fitted to all that is known.
+        values_only: Fitted to values, if asked for.
+        held_out: Rows that were held out of the searches.
+        is_network: Whether it is a network; else a process.
+        parameters: Numbers that were found.
+        model: What it is, in words.
+        optimizer: How it was found, in words.
+        why: The reason for that, in words.
+        compared: Held-out errors of both families, where both were tried.
+    """
 
     main: Arm
     values_only: Arm | None
     held_out: Bool[ndarray, " N"]
+    is_network: bool
     parameters: int
-    network: str
+    model: str
+    optimizer: str
+    why: str
+    compared: Compared | None
 
 
 def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
@@ -46,35 +52,27 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
 
     Returns:
         The fits.
+
+    Raises:
+        InputError: If a process is asked for and cannot be conditioned on the table.
     """
-    held_out = held_out_rows(table, settings)
-    scales = scales_of(table, ~held_out)
-    key, batches = keys_of(settings)
-    model = network(table, scales, settings, key)
-    rows = split(table, held_out)
-    orders, budget = orders_of(table), parse_budget(settings.budget)
-    compare = settings.compare and max(orders) > 0
-    plan = main_plan(budget, compare=compare)
-    name = "derivatives" if max(orders) else "values"
-    loss = loss_of(settings.loss)
-    wanted = objective(orders, scales, loss, settings.jacobian)
-    main = fit_arm(journal, name, wanted, model, rows, plan, key=batches)
-    values_only = None
-    if compare:
-        plan = values_only_plan(plan, budget, main.taken)
-        wanted = objective((0,), scales, loss)
-        values_only = fit_arm(
-            journal, "values only", wanted, model, rows, plan, key=batches
-        )
-    net = model.net.net
-    return Arms(main, values_only, held_out, _count(model), _describe(net))
-
-
-def _count(model) -> int:
-    theta, _ = trainable(model)
-    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(theta))
-
-
-def _describe(net) -> str:
-    sizes = [net.weights[0].shape[1], *(w.shape[0] for w in net.weights)]
-    return f"{'-'.join(map(str, sizes))} {net.activation}"
+    rows = folds(table, settings)
+    scales = scales_of(table, ~rows[0])
+    networks = Networks(journal, settings, table, scales)
+    processes = Processes(table)
+    compared, chosen = None, settings.model
+    if chosen == "auto" and is_compared(table, settings):
+        compared = compare(networks, processes, table, rows, scales)
+        chosen = compared.best
+    family = processes if chosen == "process" else networks
+    main = family.main(rows[0])
+    asked = settings.compare and len(table.y) > 1
+    values_only = family.values_only(rows[0], main) if asked else None
+    return Arms(
+        main,
+        values_only,
+        rows[0],
+        family is networks,
+        *family.words(main),
+        compared=compared,
+    )

@@ -21,6 +21,7 @@ from osculate.data import Table
 from ._settings import Settings
 
 LABEL = "fit"
+FEW_ROWS, MOST_FOLDS = 10, 5  # of held-out rows: fewer say little
 ARRAYS_PER_PARAMETER = 120  # the memory of L-BFGS, 50 pairs, and what a step holds
 
 
@@ -46,10 +47,19 @@ def orders_of(table: Table) -> tuple[int, ...]:
     return tuple(k for k, part in enumerate(diff.TENSORS) if part in table.y)
 
 
-def held_out_rows(table: Table, settings: Settings) -> Bool[np.ndarray, " N"]:
+def folds(table: Table, settings: Settings) -> list[Bool[np.ndarray, " N"]]:
     """Draws a share of the rows that know values, and of those that know only slopes.
 
-    Hence the values-only arm has rows to be judged by, too.
+    Hence the values-only arm has rows to be judged by, too. Where a share is few rows,
+    further shares follow, without common rows, as many as make `FEW_ROWS`.
+
+    Args:
+        table: The rows.
+        settings: The share, and the seed.
+
+    Returns:
+        Which rows are held out, fold by fold; those of the first are held out of the
+        fits that ship.
     """
     knows = {
         name: known.reshape(len(table), -1).any(axis=1)
@@ -60,11 +70,16 @@ def held_out_rows(table: Table, settings: Settings) -> Bool[np.ndarray, " N"]:
     random = np.random.default_rng(settings.seed)
     share = lambda n: round(settings.validation * n)
     count = int(np.clip(share(len(values)), 1, len(values) - 1))
+    parts = (
+        (random.permutation(values), count),
+        (random.permutation(slopes), share(len(slopes))),
+    )
+    num_folds = min(-(-FEW_ROWS // count), len(values) // count, MOST_FOLDS)
     chosen = [
-        random.permutation(values)[:count],
-        random.permutation(slopes)[: share(len(slopes))],
+        np.concatenate([rows[k * n : (k + 1) * n] for rows, n in parts])
+        for k in range(num_folds)
     ]
-    return np.isin(np.arange(len(table)), np.concatenate(chosen))
+    return [np.isin(np.arange(len(table)), rows) for rows in chosen]
 
 
 def scales_of(table: Table, fitted: Bool[np.ndarray, " N"]) -> Scales:
@@ -75,6 +90,24 @@ def scales_of(table: Table, fitted: Bool[np.ndarray, " N"]) -> Scales:
     x = _moments(table.x, np.ones_like(table.x, bool), fitted)
     y = _moments(table.y["value"], table.known["value"], fitted)
     return Scales(*map(jnp.asarray, (*x, *y)))
+
+
+def scales_within(model: nets.Named) -> Scales:
+    """Returns the scales that a fitted model holds.
+
+    Args:
+        model: Of a network the scales that it was given; of a process those of its
+            trend and amplitude.
+
+    Returns:
+        The scales.
+    """
+    net = model.net
+    if isinstance(net, match.GaussianProcess):
+        amplitude = net.hyperparameters.amplitude
+        return Scales(net.center, net.spread, net.level, amplitude)
+    fixed = net.x_shift, net.x_scale, net.y_shift, net.y_scale
+    return Scales(*(scale.value for scale in fixed))
 
 
 def _moments(

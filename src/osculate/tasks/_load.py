@@ -9,7 +9,7 @@ import jax
 from osculate import report, store
 from osculate.core import Result, Status
 
-from ._build import Scales, objective
+from ._build import objective, scales_within
 from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
 from ._folder import RunFolder
 from ._pack import unpack_model, unpack_page
@@ -74,7 +74,7 @@ def _surrogate(run: RunFolder) -> Surrogate:
             model,
             objective(
                 tuple(recipe["data"]["orders"]),
-                _scales(model),
+                scales_within(model),
                 loss_of(settings.loss),
                 settings.jacobian,
             ),
@@ -100,16 +100,6 @@ def _surrogate(run: RunFolder) -> Surrogate:
 
 def _page(run: RunFolder, read: Any) -> report.Page:
     return unpack_page(read(EVALUATION), run.path / EVALUATION)
-
-
-def _scales(model: Any) -> Scales:
-    inner = model.net
-    return Scales(
-        inner.x_shift.value,
-        inner.x_scale.value,
-        inner.y_shift.value,
-        inner.y_scale.value,
-    )
 
 
 def _in_order(metrics: report.Metrics, page: report.Page) -> report.Metrics:

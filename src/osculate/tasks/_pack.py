@@ -6,10 +6,17 @@ from typing import Any
 
 from numpy import ndarray
 
-from osculate import nets, report, store
+from osculate import match, nets, report, store
 from osculate.core import Fixed
 
-CLASSES = (nets.MLP, nets.Standardized, nets.Named, Fixed)
+CLASSES = (
+    nets.MLP,
+    nets.Standardized,
+    nets.Named,
+    match.GaussianProcess,
+    match.Hyperparameters,
+    Fixed,
+)
 
 
 def pack_model(model: Any, low: ndarray, high: ndarray) -> bytes:

@@ -10,7 +10,7 @@ from osculate import report
 from osculate.data import Table
 
 from ._arms import Arms
-from ._auto import auto
+from ._build import LABEL
 from ._evaluate import evaluation, slices, verdict
 from ._recipe import versions
 from ._remarks import remarks
@@ -47,15 +47,13 @@ def describe(
     metrics = report.metrics(shown.truth, shown.prediction)
     other = shown.values_only
     values_only = None if other is None else report.metrics(shown.truth, other)
-    adam = arms.main.wanted[0]
     final = arms.main.final
-    choice = auto(final.value, len(table))
-    steps = f"adam {adam} steps, {choice.name} {final.stats['steps'] - adam} steps"
     stats = {
         **final.stats,
         "seconds": seconds,
-        "optimizer": steps,
-        "why": choice.why,
+        "model": arms.model,
+        "optimizer": arms.optimizer,
+        "why": arms.why,
         "parameters": arms.parameters,
     }
     final = dataclasses.replace(final, stats=stats)
@@ -64,7 +62,7 @@ def describe(
         title=f"{', '.join(table.outputs)} from {', '.join(table.inputs)}",
         verdict=verdict(shown, metrics, values_only),
         evaluation=_thinned(shown),
-        history=arms.main.search.history,
+        history=_losses(arms.main.search.history),
         slices=slices(table, final.value),
         facts=_facts(arms, settings, table, test, recipe, stats),
         warnings=notes,
@@ -119,6 +117,12 @@ def _thinned(shown: report.Evaluation) -> report.Evaluation:
     )
 
 
+def _losses(history: dict[str, ndarray]) -> dict[str, ndarray]:
+    """Returns the columns that are losses, and the steps."""
+    shown = ("step", "loss", "validation")
+    return {n: a for n, a in history.items() if n in shown or n.startswith(f"{LABEL}.")}
+
+
 def _histories(arms: Arms) -> dict[str, ndarray]:
     """Losses of every fit, by `fit/name`."""
     fits = {"search": arms.main.search.history, "final": arms.main.final.history}
@@ -140,9 +144,9 @@ def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, st
         }
     return {
         "Configuration": {
-            "network": f"{arms.network}, {arms.parameters} parameters",
-            "optimizer": stats["optimizer"],
-            "chosen for": stats["why"],
+            "model": f"{arms.model}, {arms.parameters} parameters",
+            **({} if arms.compared is None else {"chosen": arms.compared.words()}),
+            "optimizer": f"{arms.optimizer}, for {arms.why}",
             "budget": settings.budget,
             "loss": settings.loss,
             "held out": f"{int(arms.held_out.sum())} of {len(table)} rows",

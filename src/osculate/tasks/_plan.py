@@ -25,6 +25,11 @@ class Plan(NamedTuple):
     patience: int | None
     window: tuple[float, float] | None
 
+    def at_once(self) -> "Plan":
+        """Returns the plan whose first stage is left to the second."""
+        rest = None if self.rest is None else self.warm_up + self.rest
+        return self._replace(warm_up=0, rest=rest)
+
     def left(self, share: float, now: float) -> float | None:
         """Returns the seconds from now until so much of the window is over."""
         if self.window is None:

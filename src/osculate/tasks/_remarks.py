@@ -6,10 +6,10 @@ from osculate.data import Table
 
 from ._arm import Arm
 from ._arms import Arms
+from ._build import FEW_ROWS
 from ._settings import Settings
 
 POOR = 0.3  # RRMSE of a value above which a fit is called poor
-FEW_ROWS = 10  # held out: fewer tell little
 FEW_STEPS = 500  # in a limit of seconds: fewer mean that little was learnt
 
 

@@ -13,6 +13,8 @@ from osculate.nets import ACTIVATIONS
 
 from ._budget import parse_budget
 
+MODELS = ("auto", "network", "process")
+REGULARIZATIONS = ("auto", "none")
 NOISE = 0.01  # of the spread of a column: a usual error to a loss that forgives others
 LOSSES = {
     "gaussian": chance.Gaussian(),
@@ -37,6 +39,10 @@ class Settings:
         loss: Name of the loss, or its class and parameters; a loss object of `chance`
             becomes that text.
         jacobian: Factor of the first derivatives beside values, 0 or more.
+        model: `network`, `process` for an exact Gaussian process, or `auto`: the one
+            that predicts held-out rows best, where there are few enough.
+        regularization: `auto`: small networks with a Gaussian loss have penalties and
+            noise levels found by their evidence; or `none`.
         validation: Share of the rows held out to choose the number of steps.
         budget: `"2000steps"` or `"60s"`.
         seed: Seed of the split and of the random weights.
@@ -51,6 +57,8 @@ class Settings:
     activation: str = "tanh"
     loss: Any = "gaussian"
     jacobian: float = 1.0
+    model: str = "auto"
+    regularization: str = "auto"
     validation: float = 0.2
     budget: str = "2000steps"
     seed: int = 0
@@ -67,6 +75,8 @@ class Settings:
         object.__setattr__(self, "loss", _named(self.loss))
         loss_of(self.loss)
         _known("activation", self.activation, tuple(ACTIVATIONS))
+        _known("model", self.model, MODELS)
+        _known("regularization", self.regularization, REGULARIZATIONS)
         _at_least("width", self.width, 1)
         _at_least("depth", self.depth, 1)
         _at_least("seed", self.seed, 0)

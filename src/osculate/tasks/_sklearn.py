@@ -22,7 +22,7 @@ validation: Any = require("sklearn.utils.validation", extra="sklearn", task=TASK
 class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEstimator):
     """A network fitted to values and, where they are known, first derivatives.
 
-    All parameters are those of `tasks.surrogate`. What scikit-learn standardizes or
+    All parameters are parameters of `tasks.surrogate`. What scikit-learn standardizes or
     cuts apart is arrays: derivatives go with their rows as a parameter of `fit`, which
     metadata routing hands through pipelines that leave X as it is, and through
     cross-validation (`set_fit_request(dydx=True)`).
@@ -47,6 +47,7 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         activation: str = "tanh",
         loss: Any = "gaussian",
         jacobian: float = 1.0,
+        regularization: str = "auto",
         validation: float = 0.2,
         budget: str = "2000steps",
         seed: int = 0,
@@ -59,6 +60,7 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
             activation: Name of a smooth activation.
             loss: Name of a loss, or one of `chance`.
             jacobian: Factor of the derivatives beside values.
+            regularization: `auto` or `none`.
             validation: Share of the rows held out to choose the number of steps.
             budget: `"2000steps"` or `"60s"`.
             seed: Of the split and of the random weights.
@@ -68,6 +70,7 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         self.activation = activation
         self.loss = loss
         self.jacobian = jacobian
+        self.regularization = regularization
         self.validation = validation
         self.budget = budget
         self.seed = seed
@@ -91,7 +94,9 @@ class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEsti
         rows = read_rows(self, X, y, dydx)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
-            self.surrogate_ = surrogate(rows.table, **self.get_params())
+            self.surrogate_ = surrogate(
+                rows.table, model="network", **self.get_params()
+            )
         self._varies, self._flat = rows.varies, rows.flat
         return self
 

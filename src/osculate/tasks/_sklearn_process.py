@@ -13,9 +13,8 @@ from osculate import match
 from osculate.core import InputError, did_you_mean
 
 from ._predict import predict_jet
+from ._process import KERNELS, most_likely
 from ._sklearn import base, read_points, read_rows, widened
-
-KERNELS = ("squared_exponential", "matern52")
 
 
 class GradientEnhancedGP(
@@ -85,20 +84,13 @@ class GradientEnhancedGP(
                 f"Choose one of: auto, {', '.join(KERNELS)}."
             )
         rows = read_rows(self, X, y, dydx)
-        kernels = KERNELS if self.kernel == "auto" else (self.kernel,)
-        with jax.enable_x64(True):
-            found = [
-                match.gaussian_process(
-                    rows.table.samples(),
-                    kernel=kernel,
-                    trend=self.trend,
-                    noise=tuple(rows.table.y) if self.noise else (),
-                    starts=self.starts,
-                )
-                for kernel in kernels
-            ]
-            found = [jax.tree.map(np.asarray, process) for process in found]
-        self.process_ = max(found, key=lambda process: process.log_evidence.sum())
+        self.process_ = most_likely(
+            rows.table,
+            kernels=KERNELS if self.kernel == "auto" else (self.kernel,),
+            trend=self.trend,
+            noises=(self.noise,),
+            starts=self.starts,
+        )
         self._varies, self._flat = rows.varies, rows.flat
         return self
 

@@ -89,10 +89,11 @@ class Surrogate:
         """The JAX function of one point `(D,)` to outputs by name, to build on.
 
         Its arrays have the default precision of the caller: float64 under x64, else
-        float32.
+        float32, in which a Gaussian process refuses to be called.
         """
         dtype = jnp.result_type(float)
-        cast = lambda a: jnp.asarray(np.asarray(a, dtype)) if eqx.is_array(a) else a
+        real = eqx.is_inexact_array_like
+        cast = lambda a: jnp.asarray(np.asarray(a, dtype)) if real(a) else a
         return jax.tree.map(cast, self.result.value)
 
     def predict(self, x: Points) -> Float64[ndarray, "N M"]:

@@ -29,7 +29,7 @@ from ._diagnosis import diagnose, why_stuck
 from ._loop import Chunk, Done, Progress, loop, take_chunk
 from ._place import alike, beside
 
-CONVERGED = "converged"  # the one note that is no column of the history
+CONVERGED, SCORE = "converged", "score"  # notes that are no columns of the history
 RETRIES = 5  # in a row, each with half the step of the one before
 NO_VALIDATION = (
     "`fit`: the validation loss was never finite: the last iterate is returned, not "
@@ -44,8 +44,9 @@ class Snapshot(eqx.Module):
         model: The current iterate.
         state: The optimizer's.
         samples: The current samples where a sampler changes them, else None.
-        best: The iterate with the lowest validation loss, the current one without.
-        best_loss: Its validation loss; NaN without validation.
+        best: The iterate with the lowest validation loss; without, that with the
+            largest score of the optimizer, else the current one.
+        best_loss: Its validation loss, or its score with a minus, else NaN.
         best_step: The step at which it was reached.
     """
 
@@ -100,20 +101,24 @@ class _Measure(eqx.Module):
         loss, parts = self._evaluate(now.model, samples)
         notes = dict(self.optimizer.notes(now.state))
         notes.pop(CONVERGED, None)
+        score = notes.pop(SCORE, None)
         if taken := {"step", "loss", "validation", *notes} & parts.keys():
             raise ValueError(
                 f"`fit`: a term is called {min(taken)!r}, as is a column of the "
                 "history. Give the term another label."
             )
         numbers = {"loss": loss, **parts, **notes}
-        if self.validation is None:
-            better, held_out = jnp.isfinite(loss), now.best_loss
-        else:
+        # The first best loss is NaN, which no comparison beats.
+        if self.validation is not None:
             held_out, _ = self._evaluate(now.model, self.validation)
-            # The first best loss is NaN, which no comparison beats.
-            finite = jnp.isfinite(loss) & jnp.isfinite(held_out)
-            better = finite & ~(held_out >= now.best_loss)
+            better = jnp.isfinite(held_out) & ~(held_out >= now.best_loss)
             numbers["validation"] = held_out
+        elif score is not None:
+            held_out = -score
+            better = ~(held_out > now.best_loss)
+        else:
+            better, held_out = jnp.asarray(True), now.best_loss
+        better = better & jnp.isfinite(loss)
         choose = functools.partial(jnp.where, better)
         best = jax.tree.map(
             lambda new, old: choose(new, old) if eqx.is_array(new) else new,
@@ -242,7 +247,8 @@ def fit(
         throw: Raise where the loss or its derivative became infinite or NaN.
 
     Returns:
-        The iterate best on `validation` (the last finite one without), with history.
+        The iterate best on `validation` with its history; without validation the one
+        with the optimizer's best score, or where it has none the last finite one.
 
     Raises:
         ValueError: If a sampler has no key, patience has no validation, the validation

@@ -1,0 +1,91 @@
+"""The family of networks: their fits, and what is said of them."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, PyTree
+from numpy import ndarray
+
+from osculate.core import trainable
+from osculate.data import Table
+
+from ._arm import Arm, Fitter
+from ._auto import auto
+from ._budget import parse_budget
+from ._build import Scales, keys_of, network, objective, orders_of, split
+from ._journal import Journal
+from ._plan import main_plan, values_only_plan
+from ._settings import Settings, loss_of
+
+
+class Networks:
+    """Networks of one size and start, fitted to rows of one table."""
+
+    def __init__(
+        self, journal: Journal, settings: Settings, table: Table, scales: Scales
+    ):
+        """Chooses size and methods; fits nothing yet.
+
+        Args:
+            journal: Runs and remembers the fits.
+            settings: The choices.
+            table: What is known.
+            scales: Of inputs and outputs.
+        """
+        orders, self._budget = orders_of(table), parse_budget(settings.budget)
+        key, batches = keys_of(settings)
+        loss = loss_of(settings.loss)
+        model = network(table, scales, settings, key)
+        wanted = objective(orders, scales, loss, settings.jacobian)
+        self._blind = objective((0,), scales, loss)
+        self._table, self._name = table, "derivatives" if max(orders) else "values"
+        choice = auto(model, len(table), _residuals(table, settings))
+        plan = main_plan(self._budget, compare=settings.compare and max(orders) > 0)
+        plan = plan.at_once() if choice.by_evidence else plan
+        self._fitter = Fitter(journal, wanted, model, plan, choice, batches)
+
+    def judged(self, k: int, held_out: Bool[ndarray, " N"]) -> PyTree[Any]:
+        """Returns the network of one fold.
+
+        Args:
+            k: Which fold; the first is that of `main`, whose search is not repeated.
+            held_out: Rows that it was not fitted to.
+
+        Returns:
+            The model.
+        """
+        name = self._name if k == 0 else f"{self._name}, fold {k + 1}"
+        return self._fitter.search(name, split(self._table, held_out))[-1].value
+
+    def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
+        """Returns the fits to all that is known."""
+        return self._fitter.arm(self._name, split(self._table, held_out))
+
+    def values_only(self, held_out: Bool[ndarray, " N"], main: Arm) -> Arm:
+        """Returns the fits to values, of as many steps."""
+        plan = values_only_plan(self._fitter.plan, self._budget, main.taken)
+        blind = self._fitter._replace(objective=self._blind, plan=plan)
+        return blind.arm("values only", split(self._table, held_out))
+
+    def words(self, main: Arm) -> tuple[int, str, str, str]:
+        """Returns trained numbers, layers, methods with their steps, and a reason."""
+        choice, adam = self._fitter.choice, main.wanted[0]
+        net = self._fitter.model.net.net
+        sizes = [net.weights[0].shape[1], *(w.shape[0] for w in net.weights)]
+        theta = jax.tree.leaves(trainable(self._fitter.model)[0])
+        steps = f"{choice.name} {main.final.stats['steps'] - adam} steps"
+        return (
+            sum(int(np.size(leaf)) for leaf in theta),
+            f"network {'-'.join(map(str, sizes))} {net.activation}",
+            f"adam {adam} steps, {steps}" if adam else steps,
+            choice.why,
+        )
+
+
+def _residuals(table: Table, settings: Settings) -> int | None:
+    """Returns the known numbers where levels may be found: nothing set by hand."""
+    by_hand = settings.loss != "gaussian" or settings.jacobian != 1.0
+    if by_hand or settings.regularization == "none":
+        return None
+    return sum(int(known.sum()) for known in table.known.values())
