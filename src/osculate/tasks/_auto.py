@@ -38,9 +38,10 @@ def auto(model: PyTree[Any], rows: int, residuals: int | None = None) -> Choice:
     """Chooses by the number of trained numbers, of rows and of residuals.
 
     Small networks are regularized by their evidence, beginning with a smooth fit: that
-    was 2 to 300 times more exact on 4 to 100 rows. Self-scaled Broyden reaches smaller losses in fewer steps than L-BFGS and keeps a
-    matrix of P x P numbers. Levenberg-Marquardt is not chosen: at equal seconds it
-    came second in the races of `benchmarks/curve_races.py`.
+    was 2 to 300 times more exact on 9 to 100 rows. Elsewhere self-scaled Broyden
+    reaches smaller losses in fewer steps than L-BFGS and keeps a matrix of P x P
+    numbers; Levenberg-Marquardt came second at equal seconds in the races of
+    `benchmarks/curve_races.py`.
 
     Args:
         model: What is fitted.

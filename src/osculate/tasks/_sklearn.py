@@ -22,7 +22,7 @@ validation: Any = require("sklearn.utils.validation", extra="sklearn", task=TASK
 class SobolevRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEstimator):
     """A network fitted to values and, where they are known, first derivatives.
 
-    All parameters are parameters of `tasks.surrogate`. What scikit-learn standardizes or
+    Its parameters are those of `tasks.surrogate`. What scikit-learn standardizes or
     cuts apart is arrays: derivatives go with their rows as a parameter of `fit`, which
     metadata routing hands through pipelines that leave X as it is, and through
     cross-validation (`set_fit_request(dydx=True)`).
