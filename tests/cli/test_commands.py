@@ -243,7 +243,7 @@ def started(*words, log, said):
 
 def test_resume_continues_what_an_interruption_saved(osculate, here):
     write_csv(here / "wing.csv")
-    words = ("--width", "8", "--depth", "2", "--budget", "4000steps", "--quiet")
+    words = (*QUICK, "--budget", "4000steps", "--quiet")
     log = here / "runs" / "wing-1" / "log.jsonl"
     with (here / "said.txt").open("w+") as file:
         job = started("fit", "wing.csv", *words, log=log, said=file)
@@ -276,6 +276,7 @@ def test_resume_continues_what_an_interruption_saved(osculate, here):
 def test_kill_9_and_resume_gives_the_same_bits(osculate, here):
     write_csv(here / "wing.csv", rows=200)
     words = ("fit", "wing.csv", "--budget", "1500steps", "--width", "32", "--quiet")
+    words += ("--model", "network")
     assert osculate(*words, "--out", "whole").code == 0
     log = here / "torn" / "log.jsonl"
     for resume in ([], ["--resume"]):
