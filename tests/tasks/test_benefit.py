@@ -25,7 +25,13 @@ def test_derivatives_lower_the_error_of_values_and_of_derivatives():
     value, slope = [], []
     for seed in range(5):
         found = tasks.surrogate(
-            table, test=test, compare=True, width=16, budget="1500steps", seed=seed
+            table,
+            test=test,
+            compare=True,
+            model="network",
+            width=16,
+            budget="1500steps",
+            seed=seed,
         )
         ratio = {
             n: m["rrmse"] / found.values_only[n]["rrmse"]

@@ -7,7 +7,7 @@ import pytest
 from jax import monitoring
 
 from osculate import data, tasks
-from smooth import truth
+from smooth import QUICK, truth
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_ten_surrogates_cost_the_compilation_of_one(compiled):
         x = random.uniform(-1, 1, (100 + seed, 2))
         y, jacobian = truth(x)[:2]
         table = data.table(x, y, jacobian=jacobian)
-        tasks.surrogate(table, width=6, depth=2, budget="60steps", seed=seed)
+        tasks.surrogate(table, **{**QUICK, "budget": "60steps"}, seed=seed)
         found = {name: compiled[name] for name in heavy}
         if seed == 0:
             first = found

@@ -246,7 +246,7 @@ def test_a_teacher_without_jax_teaches_values():
 def test_a_surrogate_teaches_at_its_own_points(tmp_path):
     x = np.linspace(-1, 1, 24)
     table = data.table(x, np.sin(3 * x), jacobian=3 * np.cos(3 * x))
-    surrogate = tasks.surrogate(table, budget="20steps")
+    surrogate = tasks.surrogate(table, model="network", budget="20steps")
     net = nets.MLP(1, 1, width=6, depth=1, activation="relu", key=jr.key(0))
     found = tasks.distill(surrogate, net, budget="20steps")
     path = surrogate.save(tmp_path / "run")

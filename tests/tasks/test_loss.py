@@ -11,7 +11,7 @@ from osculate.tasks._settings import LOSSES, loss_of
 from smooth import truth
 
 ROWS, SHARE = 400, 0.1
-FIT = {"width": 8, "depth": 2, "budget": "600steps"}
+FIT = {"regularization": "none", "width": 8, "depth": 2, "budget": "600steps"}
 
 
 def contaminated():

@@ -118,11 +118,13 @@ def test_the_function_has_the_precision_of_the_caller(quick, x64):
 
 def test_relu_cannot_follow_slopes(table):
     with pytest.warns(tasks.DataWarning, match="relu' has piecewise constant"):
-        tasks.surrogate(table, activation="relu", width=4, budget="10steps")
+        tasks.surrogate(
+            table, activation="relu", width=4, budget="10steps", model="network"
+        )
 
 
 def test_what_the_figures_are_not(table):
-    found = tasks.surrogate(table, width=4, depth=1, budget="5steps", compare=True)
+    found = tasks.surrogate(table, compare=True, **{**QUICK, "budget": "5steps"})
     assert found.page.warnings[0].startswith(("Poor:", "Useless:"))
     assert any(n.startswith("Only 8 rows were held out") for n in found.page.warnings)
 
@@ -246,7 +248,7 @@ def clock(monkeypatch):
     return clock
 
 
-SECONDS = {"width": 8, "depth": 2, "budget": "8s", "compare": True}
+SECONDS = {**QUICK, "budget": "8s", "compare": True}
 
 
 def test_a_budget_in_seconds_ends_in_time(table, clock):

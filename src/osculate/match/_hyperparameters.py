@@ -1,5 +1,6 @@
 """Length scales, amplitude and noise of a process, by their marginal likelihood."""
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ._evidence import Entries, factors, log_evidence, profiled_amplitude
 from ._jet_rows import JetPrior
@@ -126,7 +127,7 @@ def find(
     Returns:
         Length scales, noise levels and amplitude, in standard units.
     """
-    data = (entries, kinds, np.asarray(jitter))
+    data = (*_padded(entries, kinds), np.asarray(jitter))
     box = _bounds(search)
 
     def guarded(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -151,6 +152,28 @@ def find(
     theta = min(ends, key=lambda end: end.fun).x
     (_, (length_scale, noise, amplitude)), _ = _loss_and_slope(search, theta, *data)
     return np.asarray(length_scale), np.asarray(noise), float(amplitude)
+
+
+def _padded(
+    entries: Entries, kinds: Float[np.ndarray, "n k"]
+) -> tuple[Entries, Float[np.ndarray, "m k"]]:
+    """Adds rows and points that count for nothing: sizes then share compilations."""
+    points, rows = (_repeated(len(a)) for a in (entries.x, entries.rows))
+    more = Entries(
+        entries.x[points],
+        *(a[rows] for a in entries[1:5]),
+        entries.center,
+        entries.spread,
+    )
+    real = (np.arange(len(rows)) < len(entries.rows)).astype(float)
+    return more._replace(known=more.known * real), kinds[rows]
+
+
+def _repeated(n: int) -> Int[np.ndarray, " m"]:
+    """Returns 0 to n - 1 and then zeros: up to 16, 32, 64, 128, then an eighth more."""
+    power = 2 ** math.floor(math.log2(n))
+    step = max(16, power if n <= 128 else power // 8)
+    return np.concatenate([np.arange(n), np.zeros(-n % step, int)])
 
 
 def _bounds(search: Search) -> list[tuple[float, float]]:

@@ -17,23 +17,27 @@ from ._arm import Arm
 from ._build import objective, scales_within
 
 KERNELS = ("squared_exponential", "matern52")
+KINDS = (
+    ("squared_exponential", False),
+    ("squared_exponential", True),
+    ("matern52", True),
+)
 
 
 def most_likely(
     table: Table,
     *,
-    kernels: Sequence[str] = KERNELS,
+    kinds: Sequence[tuple[str, bool]] = KINDS,
     trend: str = "constant",
-    noises: Sequence[bool] = (False, True),
     starts: int = 2,
 ) -> match.GaussianProcess:
     """Conditions processes on a table and returns the one of the largest evidence.
 
     Args:
         table: What is known.
-        kernels: Names of kernels.
+        kinds: Names of kernels, each with whether levels of noise are found, one for
+            each order; without, the data are interpolated.
         trend: `none`, `constant` or `linear`.
-        noises: Whether levels of noise are found, one for each order; all are tried.
         starts: Of each search for length scales.
 
     Returns:
@@ -45,17 +49,16 @@ def most_likely(
     found, refused = [], []
     samples = table.samples()
     with jax.enable_x64(True):
-        for noise in noises:
-            for kernel in kernels:
-                levels = tuple(table.y) if noise else ()
-                try:
-                    process = match.gaussian_process(
-                        samples, kernel=kernel, trend=trend, noise=levels, starts=starts
-                    )
-                except InputError as error:
-                    refused.append(error)
-                else:
-                    found.append(jax.tree.map(np.asarray, process))
+        for kernel, noise in kinds:
+            levels = tuple(table.y) if noise else ()
+            try:
+                process = match.gaussian_process(
+                    samples, kernel=kernel, trend=trend, noise=levels, starts=starts
+                )
+            except InputError as error:
+                refused.append(error)
+            else:
+                found.append(jax.tree.map(np.asarray, process))
     if not found:
         raise refused[0]
     return max(found, key=lambda process: process.log_evidence.sum())
@@ -71,7 +74,7 @@ class Processes:
             table: What is known.
         """
         self._table = table
-        self._kind: dict[str, Any] = {}
+        self._kinds: Sequence[tuple[str, bool]] = KINDS
         self._first: match.GaussianProcess | None = None
 
     def judged(self, k: int, held_out: Bool[ndarray, " N"]) -> PyTree[Any]:
@@ -88,23 +91,25 @@ class Processes:
             InputError: If no process can be conditioned on these rows.
         """
         if k:
-            return self._named(most_likely(self._table.rows(~held_out), **self._kind))
+            return self._named(
+                most_likely(self._table.rows(~held_out), kinds=self._kinds)
+            )
         if self._first is None:
             self._first = most_likely(self._table.rows(~held_out))
-            self._kind = _kind_of(self._first)
+            self._kinds = [_kind_of(self._first)]
         return self._named(self._first)
 
     def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns processes of all that is known, as results of fits without steps."""
         search = self.judged(0, held_out)
-        final = self._named(most_likely(self._table, **self._kind))
+        final = self._named(most_likely(self._table, kinds=self._kinds))
         return self._arm(search, final)
 
     def values_only(self, held_out: Bool[ndarray, " N"], main: Arm) -> Arm:
         """Returns processes of the values."""
         blind = self._table.up_to(0)
         search = most_likely(blind.rows(~held_out))
-        final = most_likely(blind, **_kind_of(search))
+        final = most_likely(blind, kinds=[_kind_of(search)])
         return self._arm(self._named(search), self._named(final))
 
     def words(self, main: Arm) -> tuple[int, str, str, str]:
@@ -140,6 +145,5 @@ class Processes:
         return Arm(*results, taken=(0, 0), wanted=(0, 0))
 
 
-def _kind_of(process: match.GaussianProcess) -> dict[str, Any]:
-    noise = bool(process.hyperparameters.noise)
-    return {"kernels": (process.kernel,), "noises": (noise,)}
+def _kind_of(process: match.GaussianProcess) -> tuple[str, bool]:
+    return process.kernel, bool(process.hyperparameters.noise)

@@ -84,11 +84,11 @@ class GradientEnhancedGP(
                 f"Choose one of: auto, {', '.join(KERNELS)}."
             )
         rows = read_rows(self, X, y, dydx)
+        kernels = KERNELS if self.kernel == "auto" else (self.kernel,)
         self.process_ = most_likely(
             rows.table,
-            kernels=KERNELS if self.kernel == "auto" else (self.kernel,),
+            kinds=[(kernel, self.noise) for kernel in kernels],
             trend=self.trend,
-            noises=(self.noise,),
             starts=self.starts,
         )
         self._varies, self._flat = rows.varies, rows.flat
