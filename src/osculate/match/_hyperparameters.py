@@ -159,14 +159,15 @@ def _padded(
 ) -> tuple[Entries, Float[np.ndarray, "m k"]]:
     """Adds rows and points that count for nothing: sizes then share compilations."""
     points, rows = (_repeated(len(a)) for a in (entries.x, entries.rows))
-    more = Entries(
-        entries.x[points],
-        *(a[rows] for a in entries[1:5]),
-        entries.center,
-        entries.spread,
-    )
     real = (np.arange(len(rows)) < len(entries.rows)).astype(float)
-    return more._replace(known=more.known * real), kinds[rows]
+    more = entries._replace(
+        x=entries.x[points],
+        rows=entries.rows[rows],
+        targets=entries.targets[rows],
+        known=entries.known[rows] * real,
+        sigma=entries.sigma[rows],
+    )
+    return more, kinds[rows]
 
 
 def _repeated(n: int) -> Int[np.ndarray, " m"]:
