@@ -127,6 +127,7 @@ def surrogate(f, law, key, n):
     return jnp.mean(jax.lax.stop_gradient(f(x)) * law.log_prob(x))
 
 
+@pytest.mark.slow
 @pytest.mark.spec("K3.5.1")
 def test_second_derivatives_of_the_naive_surrogate_are_wrong():
     f = lambda a: jnp.array([1.0, 3.0, -2.0, 0.5])[a]

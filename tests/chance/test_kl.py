@@ -148,6 +148,7 @@ def test_exponential_is_a_gamma_of_one_event():
     np.testing.assert_allclose(found, exact, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_counts_of_different_families_are_summed():
     p, q = chance.Binomial(6, 0.3), chance.Poisson(4.0)
     k = jnp.arange(7)
@@ -204,6 +205,7 @@ def test_finite_where_p_is_0():
     assert np.all(np.isfinite(slope))
 
 
+@pytest.mark.slow
 def test_batches_broadcast_and_map():
     rates = jnp.asarray([1.0, 2.0, 3.0])
     found = chance.kl(chance.Poisson(rates), chance.Poisson(2.0))

@@ -86,6 +86,7 @@ def test_the_evidence_of_a_linear_model_is_its_marginal_likelihood(problem):
     assert found[0] == pytest.approx(exact[0], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_levels_end_where_the_marginal_likelihood_is_largest(problem):
     objective, model, samples = problem
     optimizer = curve.bayesian_regularization(every=5, least=1e-8)
@@ -109,6 +110,7 @@ def test_levels_end_where_the_marginal_likelihood_is_largest(problem):
     assert np.abs(slope / scale).max() < 0.03
 
 
+@pytest.mark.slow
 def test_missing_entries_and_factors_of_parts_have_no_say(problem):
     objective, model, samples = problem
     rows = samples[LABEL]
@@ -156,6 +158,7 @@ def test_nine_points_of_a_parabola_are_enough():
     assert found < 0.1 * off(fit(curve.levenberg_marquardt()).value)
 
 
+@pytest.mark.slow
 def test_noisy_slopes_are_found_out():
     samples = parabola(6, noise=0.2)
     objective = core.Objective({LABEL: match.term(match.values(), match.jacobians())})

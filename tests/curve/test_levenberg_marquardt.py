@@ -21,6 +21,7 @@ def flat(model):
     return ravel_pytree(trainable(model)[0])[0]
 
 
+@pytest.mark.slow
 @pytest.mark.spec("K4.7/b")
 @pytest.mark.parametrize("lane", ["primal", "dual", "free"])
 @pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)

@@ -337,6 +337,7 @@ def test_is_saved_and_restored(conditioned, tmp_path):
     assert np.array_equal(again(jnp.asarray(X[0])), conditioned(jnp.asarray(X[0])))
 
 
+@pytest.mark.slow
 def test_missing_entries_are_as_if_removed():
     y = tensors(X)
     weight = {k: np.ones(v.shape) for k, v in y.items()}
@@ -422,6 +423,7 @@ def test_intervals_cover_draws_of_the_process():
     assert np.all(np.abs(np.mean(z**2, axis=1) - 1) < 4.5 * math.sqrt(2 / M))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trend", ["constant", "linear"])
 def test_leaving_one_out_is_refitting_without_it(trend):
     y = tensors(X)

@@ -46,6 +46,7 @@ def taught():
     return tasks.distill(teacher, student(), X, budget="400steps")
 
 
+@pytest.mark.slow
 @pytest.mark.spec("S1.3", "S0.4")
 def test_slopes_teach_more_than_values(taught):
     values = tasks.distill(teacher, student(), X, jacobian=0.0, budget="400steps").value
@@ -212,6 +213,7 @@ def test_a_budget_in_seconds():
     assert found.stats["seconds"] < 12  # a chunk may be compiling when the time is up
 
 
+@pytest.mark.slow
 def test_one_point():
     found = tasks.distill(teacher, RELU, X[:1], budget="300steps").value
     np.testing.assert_allclose(found(jnp.asarray(X[0])), teacher(X[0]), atol=0.05)
@@ -228,6 +230,7 @@ def test_scales():
     np.testing.assert_allclose(scales.y[1], np.sqrt(np.sum(scales.x**2)))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_student():
     one, two = (
         tasks.distill(teacher, student(), X, projections=1, budget="20steps", seed=3)
@@ -390,6 +393,7 @@ def test_noise_and_projections_together():
     assert loss[-1] < loss[0]
 
 
+@pytest.mark.slow
 def test_one_hot_labels_are_probabilities():
     logits = lambda x: jnp.stack([x[0], x[1], x[0] - x[1]])
     labels = np.eye(3, dtype=int)[np.arange(40) % 3]

@@ -194,6 +194,7 @@ def test_rows_that_know_only_slopes(points):
     assert found.histories["values only/validation"][-1] > 0
 
 
+@pytest.mark.slow
 def test_second_derivatives_are_fitted(points):
     y, J, H = truth(points)
     table = data.table(points, y, jacobian=J, hessian=H)
@@ -290,6 +291,7 @@ def test_a_budget_in_seconds_goes_on_where_it_was(table, clock, tmp_path):
     assert not any("ran out of time" in note for note in found.page.warnings)
 
 
+@pytest.mark.slow
 def test_four_rows_are_fitted_and_not_judged(points):
     y, J, _ = truth(points[:4])
     table = data.table(points[:4], y, jacobian=J)
