@@ -49,7 +49,7 @@ from osculate.tasks._settings import Settings
 ROWS, TEST_ROWS = 400, 2000  # of the closed forms
 TASK = "task"
 METHODS: dict[str, Callable[[Any], Optimizer]] = {
-    TASK: lambda model: auto(model, ROWS).optimizer,
+    TASK: lambda model: auto(model, ROWS).optimizers[0],
     "L-BFGS": lambda model: train.lbfgs(),
     "Levenberg-Marquardt": lambda model: curve.levenberg_marquardt(),
 }

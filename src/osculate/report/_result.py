@@ -117,7 +117,7 @@ def _table_note(evaluation: Evaluation, ours: Metrics, theirs: Metrics | None) -
     )
     if theirs is not None:
         note += (
-            " Grey: the same network trained on values only; "
+            " Grey: the same kind of model trained on values only; "
             "blue: this surrogate, trained on derivatives too."
         )
     elif any(evaluation.order(name) for name in evaluation.truth):

@@ -80,7 +80,7 @@ def loss_section(page: Page) -> str:
     """Sets the losses over the steps."""
     found = losses(page.history)
     if found.panel is None:
-        return section("Training", soft("No history was recorded."))
+        return ""  # a model that was not trained step by step
     heavy = ("loss", "validation")
     keys = [(p, "dash" if n in heavy else "thin", n) for n, p in found.keys]
     return section("Training", _legend(keys), _grid([found.panel], "whole"))

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from osculate import train
-from osculate.core import Objective, Result, Samples
+from osculate.core import Objective, Optimizer, Result, Samples
 
 from ._auto import Choice
 from ._build import LABEL, Split
@@ -44,6 +44,13 @@ class Limits(NamedTuple):
     patience: int | None
 
 
+class Found(NamedTuple):
+    """The stages of a fit, and the method of the last one."""
+
+    stages: list[Result]
+    optimizer: Optimizer
+
+
 class Fitter(NamedTuple):
     """Everything about a fit but its rows.
 
@@ -63,7 +70,7 @@ class Fitter(NamedTuple):
     choice: Choice
     key: PRNGKeyArray
 
-    def search(self, name: str, split: Split) -> list[Result]:
+    def search(self, name: str, split: Split) -> Found:
         """Fits without the held-out rows.
 
         Args:
@@ -71,7 +78,7 @@ class Fitter(NamedTuple):
             split: The rows under their three weightings.
 
         Returns:
-            Its stages.
+            The fit; of several, that with the largest evidence.
         """
         plan = self.plan
         limits = Limits(
@@ -79,7 +86,11 @@ class Fitter(NamedTuple):
             (ADAM_UNTIL, SEARCH_UNTIL),
             patience=plan.patience,
         )
-        return self._descend(f"{name}/search", split.fitted, split.held_out, limits)
+        rows, found = (split.fitted, split.held_out), []
+        for k, optimizer in enumerate(self.choice.optimizers):
+            leg = f"{name}/search" if k == 0 else f"{name}/search, start {k + 1}"
+            found.append(Found(self._descend(leg, *rows, limits, optimizer), optimizer))
+        return max(found, key=_evidence) if len(found) > 1 else found[0]
 
     def arm(self, name: str, split: Split) -> Arm:
         """Fits without the held-out rows, then with all.
@@ -91,7 +102,7 @@ class Fitter(NamedTuple):
         Returns:
             Both fits.
         """
-        *before, search = self.search(name, split)
+        (*before, search), optimizer = self.search(name, split)
         warm_up = sum(stage.stats["steps"] for stage in before)
         best = "steps" if self.choice.by_evidence else "best_step"
         wanted = warm_up, search.stats[best]
@@ -100,6 +111,7 @@ class Fitter(NamedTuple):
             split.all_rows,
             split.all_rows,  # as validation: the same program as the search's
             Limits(wanted, (1.0, 1.0), patience=None),
+            optimizer,
         )
         taken = warm_up, search.stats["steps"]
         return Arm(joined(*before, search), joined(*final), taken, wanted)
@@ -110,6 +122,7 @@ class Fitter(NamedTuple):
         rows: dict[str, Samples],
         validation: dict[str, Samples],
         limits: Limits,
+        optimizer: Optimizer,
     ) -> list[Result]:
         """Finds the valley with Adam, on minibatches where rows are many; goes down."""
         every = int(np.clip(ROWS_PER_CHUNK // rows[LABEL].x.shape[0], 10, 100))
@@ -124,7 +137,7 @@ class Fitter(NamedTuple):
             self.objective,
             model,
             rows,
-            self.choice.optimizer,
+            optimizer,
             steps=limits.steps[1],
             seconds=self.plan.left(limits.until[1], self.journal.seconds),
             every=every,
@@ -151,6 +164,10 @@ class Fitter(NamedTuple):
             every=min(every, 50),
             **batches,
         )
+
+
+def _evidence(found: Found) -> float:
+    return float(np.max(found.stages[-1].history["log_evidence"]))
 
 
 def joined(first: Result, *later: Result) -> Result:

@@ -10,6 +10,8 @@ from osculate.core import Optimizer, trainable
 
 MAX_DENSE = 3000  # parameters: a step of the dense method is then some milliseconds
 MAX_EVIDENCE = 400  # parameters whose penalties are found: a step takes as long
+FIRST = (0.3, 2.0)  # exact data are found from the first, noisy slopes from the second
+ENOUGH = 50  # residuals: fewer are too kind to a constant
 MAX_PRODUCT = 2e8  # residuals times squared parameters: likewise
 FULL_BATCH = 8192  # more rows than this: Adam looks at minibatches
 BATCH = 1024
@@ -23,14 +25,15 @@ class Choice(NamedTuple):
             iterates is best; else held-out rows tell.
         batch: Rows that Adam looks at per step, or None for all.
         name: Of the second method.
-        optimizer: The second method.
+        optimizers: The second method; where it is by evidence, with several noise
+            levels to begin with, of which that with the largest evidence is taken.
         why: One sentence.
     """
 
     by_evidence: bool
     batch: int | None
     name: str
-    optimizer: Optimizer
+    optimizers: tuple[Optimizer, ...]
     why: str
 
 
@@ -57,10 +60,11 @@ def auto(model: PyTree[Any], rows: int, residuals: int | None = None) -> Choice:
     batches = "" if batch is None else f"; minibatches of {BATCH} for {rows:,} rows"
     if residuals and P <= MAX_EVIDENCE and residuals * P**2 <= MAX_PRODUCT:
         why = f"{P:,} trained numbers, few enough to find penalties and noise levels"
-        optimizer = curve.bayesian_regularization()
-        return Choice(True, None, "bayesian_regularization", optimizer, why)
+        starts = FIRST if residuals >= ENOUGH else FIRST[:1]
+        optimizers = tuple(curve.bayesian_regularization(first=s) for s in starts)
+        return Choice(True, None, "bayesian_regularization", optimizers, why)
     if P <= MAX_DENSE:
         why = f"{P:,} trained numbers, few enough for their whole curvature{batches}"
-        return Choice(False, batch, "ssbroyden", curve.ssbroyden(), why)
+        return Choice(False, batch, "ssbroyden", (curve.ssbroyden(),), why)
     why = f"{P:,} trained numbers, too many for their whole curvature{batches}"
-    return Choice(False, batch, "lbfgs", train.lbfgs(), why)
+    return Choice(False, batch, "lbfgs", (train.lbfgs(),), why)

@@ -293,7 +293,7 @@ def _fit(
         objective,
         first.value,
         rows,
-        choice.optimizer,
+        choice.optimizers[0],
         steps=rest,
         seconds=left(1.0),
         watch=watch,

@@ -56,7 +56,7 @@ class Networks:
             The model.
         """
         name = self._name if k == 0 else f"{self._name}, fold {k + 1}"
-        return self._fitter.search(name, split(self._table, held_out))[-1].value
+        return self._fitter.search(name, split(self._table, held_out)).stages[-1].value
 
     def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns the fits to all that is known."""

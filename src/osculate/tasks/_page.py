@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from osculate import report
+from osculate.core import Result
 from osculate.data import Table
 
 from ._arms import Arms
@@ -133,6 +134,19 @@ def _histories(arms: Arms) -> dict[str, ndarray]:
     }
 
 
+def _noise(fit: Result) -> dict[str, str]:
+    """Returns the noise levels that a fit has found, if it looked for them."""
+    best = np.flatnonzero(fit.history["step"] == fit.stats["best_step"])
+    start = f"sigma {LABEL}."
+    levels = {
+        name.removeprefix(start): column[best[-1]]
+        for name, column in fit.history.items()
+        if name.startswith(start) and best.size
+    }
+    words = [f"{name} {100 * level:.2g} %" for name, level in levels.items()]
+    return {"noise found": f"{', '.join(words)} of the spread"} if words else {}
+
+
 def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, str]]:
     """Configuration, data, versions and timing, as text."""
     outputs, inputs = ", ".join(table.outputs), ", ".join(table.inputs)
@@ -147,6 +161,7 @@ def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, st
             "model": f"{arms.model}, {arms.parameters} parameters",
             **({} if arms.compared is None else {"chosen": arms.compared.words()}),
             "optimizer": f"{arms.optimizer}, for {arms.why}",
+            **_noise(arms.main.final),
             "budget": settings.budget,
             "loss": settings.loss,
             "held out": f"{int(arms.held_out.sum())} of {len(table)} rows",
