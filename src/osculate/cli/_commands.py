@@ -30,6 +30,7 @@ CHOICES = [
     "loss",
     "model",
     "regularization",
+    "members",
     "jacobian",
     "width",
     "depth",

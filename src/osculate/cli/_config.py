@@ -25,6 +25,7 @@ KEYS = {
     "loss": Key((str,), '"gaussian"'),
     "model": Key((str,), '"network"'),
     "regularization": Key((str,), '"none"'),
+    "members": Key((int,), "5"),
     "jacobian": Key((float, int), "0.1"),
     "width": Key((int,), "32"),
     "depth": Key((int,), "3"),

@@ -140,6 +140,7 @@ def _fit(command: Parser) -> None:
     _option(command, "--model", str, "NAME", f"{', '.join(MODELS)} (auto)")
     levels = "penalties and noise levels found: auto, none (auto)"
     _option(command, "--regularization", str, "NAME", levels)
+    _option(command, "--members", _whole, "N", "networks whose mean ships (1)")
     _option(command, "--width", _whole, "N", "size of hidden layers (from the table)")
     _option(command, "--depth", _whole, "N", "hidden layers (3)")
     _option(command, "--activation", str, "NAME", f"{listed} (tanh)")

@@ -28,12 +28,14 @@ class Arm(NamedTuple):
         final: Fitted on all rows for the number of steps that was best in the search.
         taken: Steps taken by each stage of the search.
         wanted: Steps that the search asked of the stages of the repetition.
+        members: The arms of an ensemble, which the results are of; else none.
     """
 
     search: Result
     final: Result
     taken: tuple[int, int]
     wanted: tuple[int, int]
+    members: tuple["Arm", ...] = ()
 
 
 class Limits(NamedTuple):
@@ -115,6 +117,27 @@ class Fitter(NamedTuple):
         )
         taken = warm_up, search.stats["steps"]
         return Arm(joined(*before, search), joined(*final), taken, wanted)
+
+    def again(self, name: str, split: Split, first: Arm) -> Arm:
+        """Repeats both fits of an arm from other first weights, in as many steps.
+
+        Held-out rows choose nothing here.
+
+        Args:
+            name: Before a slash in the names of the legs.
+            split: The rows under their three weightings.
+            first: The arm.
+
+        Returns:
+            Both fits.
+        """
+        limits = Limits(first.wanted, (1.0, 1.0), patience=None)
+        rows = split.fitted
+        *before, search = self._descend(f"{name}/search", rows, rows, limits)
+        rows = split.all_rows
+        final = self._descend(f"{name}/all rows", rows, rows, limits)
+        taken = sum(stage.stats["steps"] for stage in before), search.stats["steps"]
+        return Arm(joined(*before, search), joined(*final), taken, first.wanted)
 
     def _descend(
         self,

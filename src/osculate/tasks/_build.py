@@ -96,7 +96,7 @@ def scales_within(model: nets.Named) -> Scales:
     """Returns the scales that a fitted model holds.
 
     Args:
-        model: Of a network the scales that it was given; of a process those of its
+        model: Of networks the scales that they were given; of a process those of its
             trend and amplitude.
 
     Returns:
@@ -106,6 +106,8 @@ def scales_within(model: nets.Named) -> Scales:
     if isinstance(net, match.GaussianProcess):
         amplitude = net.hyperparameters.amplitude
         return Scales(net.center, net.spread, net.level, amplitude)
+    if isinstance(net, nets.Ensemble):
+        net = jax.tree.map(lambda a: a[0], net.members)
     fixed = net.x_shift, net.x_scale, net.y_shift, net.y_scale
     return Scales(*(scale.value for scale in fixed))
 
@@ -220,7 +222,8 @@ def _weighted(rows: Samples, factor: Float[Array, " N"]) -> Samples:
     return Samples(rows.x, rows.y, jax.tree.map(scale, rows.weight))
 
 
-def keys_of(settings: Settings) -> tuple[PRNGKeyArray, PRNGKeyArray]:
-    """Returns the keys of the random weights and of the minibatches."""
-    initial, batches = jr.split(jr.key(settings.seed))
+def keys_of(settings: Settings, member: int = 0) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """Returns the keys of the random weights and of the minibatches of a network."""
+    key = jr.key(settings.seed)
+    initial, batches = jr.split(jr.fold_in(key, member) if member else key)
     return initial, batches

@@ -44,6 +44,7 @@ def surrogate(
     jacobian: float = 1.0,
     model: str = "auto",
     regularization: str = "auto",
+    members: int = 1,
     validation: float = 0.2,
     budget: str = "2000steps",
     seed: int = 0,
@@ -83,6 +84,9 @@ def surrogate(
         regularization: `auto`: where the network is small, the loss Gaussian and the
             factor 1, penalties of the weights and noise levels of values and of each
             order of derivative are found by their evidence; or `none`.
+        members: How many networks from other first weights are fitted, one after the
+            other; their mean ships. Two or more, 5 are usual, also tell how sure they
+            are: `deviation`, `interval`, `propose`, which a process knows by itself.
         validation: Share of the rows held out.
         budget: `"2000steps"` (resumes bit by bit) or `"60s"`.
         seed: Seed of the split and of the random weights.
@@ -106,6 +110,7 @@ def surrogate(
         jacobian=jacobian,
         model=model,
         regularization=regularization,
+        members=members,
         validation=validation,
         budget=budget,
         seed=seed,

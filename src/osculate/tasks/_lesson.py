@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from osculate import data
+from osculate import data, match, nets
 from osculate.core import InputError
 
 from ._load import load
@@ -51,7 +51,14 @@ def lesson(
         inputs=titled(run.inputs),
         outputs=titled(run.outputs),
     )
-    weights = run.result.value.net.net.weights
-    width = max(NARROWEST, weights[0].shape[0] // 2)
-    choices = {"width": width, "depth": len(weights) - 1}
-    return dataclasses.replace(table, name=str(teacher)), choices
+    return dataclasses.replace(table, name=str(teacher)), _smaller(run.result.value.net)
+
+
+def _smaller(net: Any) -> dict[str, Any]:
+    """Returns depth and half the width of a network; of a process nothing."""
+    if isinstance(net, match.GaussianProcess):
+        return {}
+    one = net.members if isinstance(net, nets.Ensemble) else net
+    weights = one.net.weights
+    width = max(NARROWEST, weights[0].shape[-2] // 2)
+    return {"width": width, "depth": len(weights) - 1}

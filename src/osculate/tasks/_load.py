@@ -10,6 +10,7 @@ from osculate import report, store
 from osculate.core import Result, Status
 
 from ._build import objective, scales_within
+from ._calibration import Calibration
 from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
 from ._folder import RunFolder
 from ._pack import unpack_model, unpack_page
@@ -68,6 +69,7 @@ def _surrogate(run: RunFolder) -> Surrogate:
     metrics = store.parse(read(METRICS), run.path / METRICS, "the file")
     histories, _ = store.unpack(read(HISTORY), run.path / HISTORY)
     settings = Settings(**_tuples(recipe["settings"]))
+    calibration = metrics.get("calibration")
     with jax.enable_x64(True):
         model, low, high = unpack_model(read(MODEL), run.path / MODEL)
         result = Result(
@@ -94,6 +96,7 @@ def _surrogate(run: RunFolder) -> Surrogate:
         settings=settings,
         page=page,
         recipe=recipe,
+        calibration=calibration and Calibration(**calibration),
         histories=histories,
     )
 

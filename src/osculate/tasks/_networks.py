@@ -1,13 +1,17 @@
 """The family of networks: their fits, and what is said of them."""
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, PyTree
+from jaxtyping import Bool, PRNGKeyArray, PyTree
 from numpy import ndarray
 
-from osculate.core import trainable
+from osculate import nets
+from osculate.core import Result, trainable
 from osculate.data import Table
 
 from ._arm import Arm, Fitter
@@ -33,13 +37,14 @@ class Networks:
             table: What is known.
             scales: Of inputs and outputs.
         """
+        self._table = table
         orders, self._budget = orders_of(table), parse_budget(settings.budget)
-        key, batches = keys_of(settings)
+        self._settings, self._scales = settings, scales
         loss = loss_of(settings.loss)
-        model = network(table, scales, settings, key)
+        model, batches = self._start(0)
         wanted = objective(orders, scales, loss, settings.jacobian)
         self._blind = objective((0,), scales, loss)
-        self._table, self._name = table, "derivatives" if max(orders) else "values"
+        self._name = "derivatives" if max(orders) else "values"
         choice = auto(model, len(table), _residuals(table, settings))
         plan = main_plan(self._budget, compare=settings.compare and max(orders) > 0)
         plan = plan.at_once() if choice.by_evidence else plan
@@ -60,27 +65,58 @@ class Networks:
 
     def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns the fits to all that is known."""
-        return self._fitter.arm(self._name, split(self._table, held_out))
+        return self._arm(self._fitter, self._name, held_out)
 
     def values_only(self, held_out: Bool[ndarray, " N"], main: Arm) -> Arm:
         """Returns the fits to values, of as many steps."""
         plan = values_only_plan(self._fitter.plan, self._budget, main.taken)
         blind = self._fitter._replace(objective=self._blind, plan=plan)
-        return blind.arm("values only", split(self._table, held_out))
+        return self._arm(blind, "values only", held_out)
 
     def words(self, main: Arm) -> tuple[int, str, str, str]:
         """Returns trained numbers, layers, methods with their steps, and a reason."""
         choice, adam = self._fitter.choice, main.wanted[0]
         net = self._fitter.model.net.net
         sizes = [net.weights[0].shape[1], *(w.shape[0] for w in net.weights)]
+        members = self._settings.members
+        kind = "network" if members == 1 else f"mean of {members} networks"
         theta = jax.tree.leaves(trainable(self._fitter.model)[0])
         steps = f"{choice.name} {main.final.stats['steps'] - adam} steps"
         return (
-            sum(int(np.size(leaf)) for leaf in theta),
-            f"network {'-'.join(map(str, sizes))} {net.activation}",
+            members * sum(int(np.size(leaf)) for leaf in theta),
+            f"{kind} {'-'.join(map(str, sizes))} {net.activation}",
             f"adam {adam} steps, {steps}" if adam else steps,
             choice.why,
         )
+
+    def _start(self, member: int) -> tuple[nets.Named, PRNGKeyArray]:
+        """Returns a network before the fit and the key of its minibatches."""
+        key, batches = keys_of(self._settings, member)
+        return network(self._table, self._scales, self._settings, key), batches
+
+    def _arm(self, fitter: Fitter, name: str, held_out: Bool[ndarray, " N"]) -> Arm:
+        """Returns the fits of one network, or of the members one after the other."""
+        rows, count = split(self._table, held_out), self._settings.members
+        first = fitter._replace(plan=fitter.plan.first_of(count)).arm(name, rows)
+        if count == 1:
+            return first
+        arms = [first]
+        for k in range(1, count):
+            model, key = self._start(k)
+            other = fitter._replace(model=model, key=key)
+            arms.append(other.again(f"{name}/member {k + 1}", rows, first))
+        search = _mean([arm.search for arm in arms])
+        final = _mean([arm.final for arm in arms])
+        return Arm(search, final, first.taken, first.wanted, tuple(arms))
+
+
+def _mean(fits: Sequence[Result]) -> Result:
+    """Returns the ensemble of fitted networks, with the history of the first."""
+    first = fits[0].value
+    members = [fit.value.net for fit in fits]
+    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *members)
+    model = nets.Named(nets.Ensemble(stacked), dict(first.fields))
+    return dataclasses.replace(fits[0], value=model)
 
 
 def _residuals(table: Table, settings: Settings) -> int | None:

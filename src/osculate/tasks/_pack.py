@@ -13,6 +13,7 @@ CLASSES = (
     nets.MLP,
     nets.Standardized,
     nets.Named,
+    nets.Ensemble,
     match.GaussianProcess,
     match.Hyperparameters,
     Fixed,
@@ -55,7 +56,7 @@ def pack_metrics(surrogate: Any) -> bytes:
 
 def summary(surrogate: Any) -> dict[str, Any]:
     """Returns what `metrics.json` says: metrics, and how they were come by."""
-    stats = surrogate.result.stats
+    stats, calibration = surrogate.result.stats, surrogate.calibration
     return {
         "seconds": round(stats["seconds"], 3),
         "seed": surrogate.settings.seed,
@@ -63,6 +64,7 @@ def summary(surrogate: Any) -> dict[str, Any]:
         "measured_on": surrogate.page.evaluation.kind,
         "metrics": surrogate.metrics,
         "values_only": surrogate.values_only,
+        "calibration": calibration and calibration._asdict(),
         "optimizer": stats["optimizer"],
         "status": surrogate.result.status.name,
         "stats": stats,

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import jax
 import numpy as np
 from numpy import ndarray
 
@@ -12,6 +13,7 @@ from osculate.data import Table
 
 from ._arms import Arms
 from ._build import LABEL
+from ._calibration import calibrate
 from ._evaluate import evaluation, slices, verdict
 from ._recipe import versions
 from ._remarks import remarks
@@ -49,6 +51,8 @@ def describe(
     other = shown.values_only
     values_only = None if other is None else report.metrics(shown.truth, other)
     final = arms.main.final
+    with jax.enable_x64(True):
+        calibration = calibrate(arms, table)
     stats = {
         **final.stats,
         "seconds": seconds,
@@ -65,7 +69,7 @@ def describe(
         evaluation=_thinned(shown),
         history=_losses(arms.main.search.history),
         slices=slices(table, final.value),
-        facts=_facts(arms, settings, table, test, recipe, stats),
+        facts=_facts(arms, settings, table, test, recipe, stats, calibration),
         warnings=notes,
         training_x=table.x[:ROWS_SHOWN],
         metrics=metrics,
@@ -84,6 +88,7 @@ def describe(
         settings=settings,
         page=page,
         recipe=recipe,
+        calibration=calibration,
         histories=_histories(arms),
     )
 
@@ -129,6 +134,9 @@ def _histories(arms: Arms) -> dict[str, ndarray]:
     fits = {"search": arms.main.search.history, "final": arms.main.final.history}
     if arms.values_only is not None:
         fits["values only"] = arms.values_only.search.history
+    for k, arm in enumerate(arms.main.members[1:], 2):
+        fits |= {f"member {k}/search": arm.search.history}
+        fits |= {f"member {k}/final": arm.final.history}
     return {
         f"{fit}/{n}": a for fit, columns in fits.items() for n, a in columns.items()
     }
@@ -147,7 +155,9 @@ def _noise(fit: Result) -> dict[str, str]:
     return {"noise found": f"{', '.join(words)} of the spread"} if words else {}
 
 
-def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, str]]:
+def _facts(
+    arms, settings, table, test, recipe, stats, calibration
+) -> dict[str, dict[str, str]]:
     """Configuration, data, versions and timing, as text."""
     outputs, inputs = ", ".join(table.outputs), ", ".join(table.inputs)
     rows = {"table": f"{table.name}, {len(table)} rows", "digest": table.digest}
@@ -162,6 +172,7 @@ def _facts(arms, settings, table, test, recipe, stats) -> dict[str, dict[str, st
             **({} if arms.compared is None else {"chosen": arms.compared.words()}),
             "optimizer": f"{arms.optimizer}, for {arms.why}",
             **_noise(arms.main.final),
+            **({} if calibration is None else {"deviations": calibration.words()}),
             "budget": settings.budget,
             "loss": settings.loss,
             "held out": f"{int(arms.held_out.sum())} of {len(table)} rows",

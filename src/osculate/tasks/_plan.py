@@ -30,6 +30,13 @@ class Plan(NamedTuple):
         rest = None if self.rest is None else self.warm_up + self.rest
         return self._replace(warm_up=0, rest=rest)
 
+    def first_of(self, count: int) -> "Plan":
+        """Returns the plan of the first of some arms that share the window."""
+        if self.window is None:
+            return self
+        begin, end = self.window
+        return self._replace(window=(begin, begin + (end - begin) / count))
+
     def left(self, share: float, now: float) -> float | None:
         """Returns the seconds from now until so much of the window is over."""
         if self.window is None:

@@ -68,7 +68,8 @@ def _quality(table: Table, metrics: report.Metrics) -> list[str]:
 def _endings(arms: Arms, settings: Settings) -> list[str]:
     """Says so where a fit ended before it should have."""
     found = []
-    for fit in (arms.main.search, arms.main.final):
+    alone = arms.main.members or (arms.main,)
+    for fit in (fit for arm in alone for fit in (arm.search, arm.final)):
         if fit.status is Status.NOT_FINITE:
             found.append(f"A fit ended early. {fit.diagnosis}")
     steps = sum(arms.main.taken)
@@ -81,6 +82,12 @@ def _endings(arms: Arms, settings: Settings) -> list[str]:
         found.append(
             f"The repetition on all rows ran out of time after "
             f"{arms.main.final.stats['steps']} of {sum(arms.main.wanted)} steps."
+        )
+    cut = sum(_was_cut(a.final, sum(a.wanted)) for a in arms.main.members[1:])
+    if cut:
+        found.append(
+            f"{cut} of {len(arms.main.members)} members ran out of time before "
+            f"{sum(arms.main.wanted)} steps: they may differ by more than they should."
         )
     other = arms.values_only
     if other is not None and _fell_behind(other, arms.main):

@@ -43,6 +43,8 @@ class Settings:
             that predicts held-out rows best, where there are few enough.
         regularization: `auto`: small networks with a Gaussian loss have penalties and
             noise levels found by their evidence; or `none`.
+        members: How many networks from other first weights ship as one, their mean;
+            two or more tell by their spread how sure they are.
         validation: Share of the rows held out to choose the number of steps.
         budget: `"2000steps"` or `"60s"`.
         seed: Seed of the split and of the random weights.
@@ -59,6 +61,7 @@ class Settings:
     jacobian: float = 1.0
     model: str = "auto"
     regularization: str = "auto"
+    members: int = 1
     validation: float = 0.2
     budget: str = "2000steps"
     seed: int = 0
@@ -79,6 +82,7 @@ class Settings:
         _known("regularization", self.regularization, REGULARIZATIONS)
         _at_least("width", self.width, 1)
         _at_least("depth", self.depth, 1)
+        _at_least("members", self.members, 1)
         _at_least("seed", self.seed, 0)
         if self.seed >= 2**32:
             raise InputError(f"seed is {self.seed}.\nGive a number below 2**32.")

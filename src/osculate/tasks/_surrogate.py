@@ -13,15 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float64
 from numpy import ndarray
+from scipy.special import stdtrit
 
 from osculate import data, nets, report
 from osculate.core import InputError, Result
 
+from ._calibration import Calibration
 from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
 from ._folder import RunFolder
+from ._next_points import next_points
 from ._pack import pack_history, pack_metrics, pack_model, pack_page
 from ._predict import predict_jet
 from ._settings import Settings
+from ._spread import spread
 
 Points = ArrayLike | data.Source
 MARGIN = 0.1  # of the range of the data: further outside it, a prediction is a guess
@@ -52,6 +56,8 @@ class Surrogate:
         settings: The choices it was made with.
         page: Content of the report.
         recipe: What `run.json` says of the run.
+        calibration: Factors between the spread of members, or of the posterior of a
+            process, and errors on rows not fitted to; None for one network.
         histories: Losses of every fit of the job, by `fit/name`.
     """
 
@@ -65,6 +71,7 @@ class Surrogate:
     settings: Settings
     page: report.Page
     recipe: dict[str, Any]
+    calibration: Calibration | None
     histories: dict[str, ndarray]
 
     def __repr__(self) -> str:
@@ -154,6 +161,98 @@ class Surrogate:
         """
         return self._jet(x, order)
 
+    def deviation(self, x: Points, order: int = 0) -> Float64[ndarray, "N M ..."]:
+        """Returns how uncertain values or first derivatives are at points.
+
+        Standard deviations of a process' posterior, or of the members about their mean,
+        times the factor that fits errors on rows not fitted to (`calibration`). They
+        are those of the function; where the table has noise that factor counts it too.
+
+        Args:
+            x: Points `(N, D)`.
+            order: 0 of the values, 1 of the first derivatives.
+
+        Returns:
+            `(N, M)` or `(N, M, D)`, in the units of the entries.
+
+        Raises:
+            InputError: As in `predict`; for a single network; for other orders.
+        """
+        calibration = self._calibration("deviation", order)
+        points = self._points(x)
+        self._warn_outside(points, above=3)
+        return self._scaled(calibration.factor[order], points, order)
+
+    def interval(
+        self, x: Points, order: int = 0, level: float = 0.95
+    ) -> tuple[Float64[ndarray, "N M ..."], Float64[ndarray, "N M ..."]]:
+        """Returns limits that hold each value or derivative with some probability.
+
+        `predict` or `gradient` plus and minus `deviation` times a quantile of a Student
+        distribution, whose degrees of freedom are fewer the fewer members and rows there
+        are to know the deviation by.
+
+        Args:
+            x: Points `(N, D)`.
+            order: 0 of the values, 1 of the first derivatives.
+            level: The probability, of each entry by itself.
+
+        Returns:
+            Lower and upper limits, `(N, M)` or `(N, M, D)`.
+
+        Raises:
+            InputError: As in `deviation`, and if the level is not between 0 and 1.
+        """
+        calibration = self._calibration("interval", order)
+        if not 0 < level < 1:
+            raise InputError(
+                f"`Surrogate.interval`: level is {level}; expected a probability "
+                "between 0 and 1.\nWrite for instance 0.95."
+            )
+        points = self._points(x)
+        self._warn_outside(points, above=3)
+        times = stdtrit(np.array(calibration.freedom[order]), (1 + level) / 2)
+        half = self._scaled(calibration.factor[order] * times, points, order)
+        middle = predict_jet(self.result.value, points, order)[order]
+        return middle - half, middle + half
+
+    def propose(
+        self,
+        count: int,
+        *,
+        low: ArrayLike | None = None,
+        high: ArrayLike | None = None,
+        order: int | None = None,
+    ) -> Float64[ndarray, "count D"]:
+        """Returns the next points to measure, where value and slope are least known.
+
+        By `match.propose`, from a Sobol set of 1024 points in a box; the same call gives
+        the same points.
+
+        Args:
+            count: How many.
+            low: Smallest value of each input, `(D,)`; by default that of the data.
+            high: Largest value of each input, `(D,)`; by default that of the data.
+            order: What will be measured: 0 values, 1 values and gradients; by default
+                as in the data.
+
+        Returns:
+            `(count, D)`, the most wanted first, columns as in `inputs`.
+
+        Raises:
+            InputError: For a single network, or if a choice is out of range.
+        """
+        if self.calibration is None:
+            raise _certain("propose")
+        if order is None:
+            order = min(max(self.recipe["data"]["orders"]), 1)
+        low, high = (
+            own if given is None else given
+            for own, given in ((self.low, low), (self.high, high))
+        )
+        seed = self.settings.seed
+        return next_points(self.result.value, count, order, low, high, seed)
+
     def report(self, path: str | Path) -> Path:
         """Writes the report as one HTML file without scripts or remote content.
 
@@ -183,7 +282,7 @@ class Surrogate:
 
     def _jet(self, x: Points, order: int) -> tuple[ndarray, ...]:
         points = self._points(x)
-        self._warn_outside(points)
+        self._warn_outside(points, above=4)
         return predict_jet(self.result.value, points, order)
 
     def _points(self, x: Points) -> Float64[ndarray, "N D"]:
@@ -211,7 +310,26 @@ class Surrogate:
             )
         return points
 
-    def _warn_outside(self, points: Float64[ndarray, "N D"]) -> None:
+    def _calibration(self, owner: str, order: int) -> Calibration:
+        """Returns the factors, or refuses."""
+        if self.calibration is None:
+            raise _certain(owner)
+        if order not in range(len(self.calibration.factor)):
+            raise InputError(
+                f"`Surrogate.{owner}`: order is {order}; expected 0 for values or 1 for "
+                "first derivatives.\nAsk for one of them."
+            )
+        return self.calibration
+
+    def _scaled(
+        self, factor: ArrayLike, points: Float64[ndarray, "N D"], order: int
+    ) -> Float64[ndarray, "N M ..."]:
+        """Returns the model's own deviation times a factor for each output."""
+        by_output = np.reshape(factor, (1, -1) + (1,) * order)
+        return by_output * spread(self.result.value, points, order)
+
+    def _warn_outside(self, points: Float64[ndarray, "N D"], *, above: int) -> None:
+        """Warns the caller, who stands so many frames above."""
         margin = MARGIN * (self.high - self.low)
         outside = (points < self.low - margin) | (points > self.high + margin)
         if not outside.any():
@@ -222,8 +340,16 @@ class Surrogate:
             f"the data, for instance in {self.inputs[d]!r}, which was "
             f"{self.low[d]:.6g} to {self.high[d]:.6g}: these predictions are guesses.",
             OutsideDataWarning,
-            stacklevel=4,
+            stacklevel=above,
         )
+
+
+def _certain(owner: str) -> InputError:
+    """Returns the refusal of a single network."""
+    return InputError(
+        f"`Surrogate.{owner}`: one network does not tell how sure it is; expected two or "
+        "more members, or a process.\nFit again with members=5, or model='process'."
+    )
 
 
 def _cast(result: Result, kind: type, to: Callable[[Any], Any]) -> Result:

@@ -1,0 +1,59 @@
+"""Where a model wants to be measured next: candidates in a box, the best of them."""
+
+import math
+
+import jax
+import numpy as np
+from jaxtyping import ArrayLike, Float64
+from numpy import ndarray
+from scipy.stats import qmc
+
+from osculate import match, nets
+from osculate.core import InputError
+
+CANDIDATES = 1024  # a power of 2, as Sobol sets want
+OWNER = "Surrogate.propose"
+
+
+def next_points(
+    model: nets.Named,
+    count: int,
+    order: int,
+    low: ArrayLike,
+    high: ArrayLike,
+    seed: int,
+) -> Float64[ndarray, "count D"]:
+    """Chooses points of a scrambled Sobol set where the jet of a model is least known.
+
+    Args:
+        model: A process or an ensemble, with named outputs.
+        count: How many.
+        order: What will be measured: 0 values, 1 values and gradients.
+        low: Smallest value of each input, `(D,)`.
+        high: Largest value of each input, `(D,)`.
+        seed: Of the scrambling.
+
+    Returns:
+        The points, the most wanted first.
+
+    Raises:
+        InputError: If the box is empty, or a choice is out of range.
+    """
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    box = np.isfinite(low).all() and np.isfinite(high).all()
+    if low.shape != high.shape or low.ndim != 1 or not (box and (low <= high).all()):
+        raise InputError(
+            f"`{OWNER}`: the box from {low} to {high} has no points; expected finite "
+            "numbers, one for each input, low at most high.\nCorrect low or high."
+        )
+    if not 1 <= count <= CANDIDATES:
+        raise InputError(
+            f"`{OWNER}`: count is {count}; expected 1 to {CANDIDATES}.\n"
+            "Ask for fewer points, measure them, and fit again."
+        )
+    unit = qmc.Sobol(len(low), seed=seed).random_base2(round(math.log2(CANDIDATES)))
+    with jax.enable_x64(True):
+        found = match.propose(
+            model.net, low + (high - low) * unit, count, order=order
+        )
+        return np.asarray(found.x)
