@@ -131,13 +131,27 @@ class Fitter(NamedTuple):
         Returns:
             Both fits.
         """
-        limits = Limits(first.wanted, (1.0, 1.0), patience=None)
-        rows = split.fitted
-        *before, search = self._descend(f"{name}/search", rows, rows, limits)
-        rows = split.all_rows
-        final = self._descend(f"{name}/all rows", rows, rows, limits)
+        wanted = first.wanted
+        *before, search = self.repeat(f"{name}/search", split.fitted, wanted)
+        final = self.repeat(f"{name}/all rows", split.all_rows, wanted)
         taken = sum(stage.stats["steps"] for stage in before), search.stats["steps"]
-        return Arm(joined(*before, search), joined(*final), taken, first.wanted)
+        return Arm(joined(*before, search), joined(*final), taken, wanted)
+
+    def repeat(
+        self, name: str, rows: dict[str, Samples], wanted: tuple[int, int]
+    ) -> list[Result]:
+        """Fits rows in as many steps as a search asked for.
+
+        Args:
+            name: Before a slash in the names of the legs.
+            rows: What is fitted.
+            wanted: Steps of each stage.
+
+        Returns:
+            Its stages.
+        """
+        limits = Limits(wanted, (1.0, 1.0), patience=None)
+        return self._descend(name, rows, rows, limits)
 
     def _descend(
         self,

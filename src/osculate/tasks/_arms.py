@@ -11,7 +11,7 @@ from ._arm import Arm
 from ._build import folds, scales_of
 from ._compare import Compared, compare, is_compared
 from ._journal import Journal
-from ._networks import Networks
+from ._networks import Judged, Networks
 from ._process import Processes
 from ._settings import Settings
 
@@ -28,6 +28,7 @@ class Arms(NamedTuple):
         model: What it is, in words.
         optimizer: How it was found, in words.
         why: The reason for that, in words.
+        judged: Ensembles and rows that each was not fitted to; else none.
         compared: Held-out errors of both families, where both were tried.
     """
 
@@ -39,6 +40,7 @@ class Arms(NamedTuple):
     model: str
     optimizer: str
     why: str
+    judged: list[Judged]
     compared: Compared | None
 
 
@@ -74,5 +76,6 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
         rows[0],
         family is networks,
         *family.words(main),
+        judged=networks.judged_members(rows, main),
         compared=compared,
     )

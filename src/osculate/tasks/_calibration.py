@@ -1,6 +1,7 @@
 """How far a model's own uncertainty can be trusted, from rows it was not fitted to."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from osculate.data import Table
 from osculate.diff import TENSORS
 
 from ._arms import Arms
+from ._networks import Judged
 from ._predict import predict_jet
 from ._spread import is_spread, spread
 
@@ -48,8 +50,8 @@ class Calibration(NamedTuple):
 def calibrate(arms: Arms, table: Table) -> Calibration | None:
     """Compares errors on rows not fitted to with the spread there; under x64.
 
-    Of an ensemble on the held-out rows, whose spread was found by the searches; of a
-    process by leaving out each row. The factor is the most probable scale of errors
+    Of an ensemble on the rows of each fold, by members that were fitted to the others;
+    of a process by leaving out each row. The factor is the most probable scale of errors
     over spreads: of a Student distribution with E - 1 degrees of freedom for E members,
     whose spread is itself uncertain; of a Gaussian for a process. Before any row the
     factor of an output is that of all outputs together, which is that of the values for
@@ -72,7 +74,7 @@ def calibrate(arms: Arms, table: Table) -> Calibration | None:
     if isinstance(model.net, match.GaussianProcess):
         ratios, freedom = _left_out(model.net, table), math.inf
     else:
-        ratios = _held_out(arms, table)
+        ratios = _held_out(arms.judged, table)
         freedom = model.net.num_members - 1.0
     M, prior = len(table.outputs), 1.0
     found = Calibration([], [], [])
@@ -104,16 +106,21 @@ def _left_out(
         }
 
 
-def _held_out(arms: Arms, table: Table) -> dict[int, Float64[ndarray, "N M ..."]]:
-    """Returns errors over spreads of the searches on the held-out rows, by order."""
-    rows, model = table.rows(arms.held_out), arms.main.search.value
-    tensors, found = predict_jet(model, rows.x, max(ORDERS)), {}
-    for order in ORDERS:
-        if (name := TENSORS[order]) in rows.y:
-            off = np.where(rows.known[name], rows.y[name] - tensors[order], np.nan)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                found[order] = off / spread(model, rows.x, order)
-    return found
+def _held_out(
+    judged: Sequence[Judged], table: Table
+) -> dict[int, Float64[ndarray, "N M ..."]]:
+    """Returns errors over spreads on the rows of all folds, by order."""
+    found: dict[int, list[ndarray]] = {}
+    for held_out, model in judged:
+        rows = table.rows(held_out)
+        tensors = predict_jet(model, rows.x, max(ORDERS))
+        for order in ORDERS:
+            if (name := TENSORS[order]) in rows.y:
+                off = np.where(rows.known[name], rows.y[name] - tensors[order], np.nan)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    ratio = off / spread(model, rows.x, order)
+                found.setdefault(order, []).append(ratio)
+    return {order: np.concatenate(parts) for order, parts in found.items()}
 
 
 def _scale(

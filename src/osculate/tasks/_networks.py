@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,13 @@ from ._build import Scales, keys_of, network, objective, orders_of, split
 from ._journal import Journal
 from ._plan import main_plan, values_only_plan
 from ._settings import Settings, loss_of
+
+
+class Judged(NamedTuple):
+    """An ensemble, and the rows that it was not fitted to."""
+
+    held_out: Bool[ndarray, " N"]
+    model: nets.Named
 
 
 class Networks:
@@ -73,6 +80,32 @@ class Networks:
         blind = self._fitter._replace(objective=self._blind, plan=plan)
         return self._arm(blind, "values only", held_out)
 
+    def judged_members(
+        self, folds: Sequence[Bool[ndarray, " N"]], main: Arm
+    ) -> list[Judged]:
+        """Returns ensembles that were not fitted to the rows of one fold each.
+
+        Args:
+            folds: Rows to be held out, fold by fold; the first are those of `main`,
+                beyond which a budget in seconds has no time.
+            main: The fits that ship.
+
+        Returns:
+            One for each fold; none of a single network.
+        """
+        if not main.members:
+            return []
+        found = [Judged(folds[0], main.search.value)]
+        in_steps = self._fitter.plan.window is None
+        for k, held_out in enumerate(folds[1:] if in_steps else (), 2):
+            rows, fits = split(self._table, held_out).fitted, []
+            for m in range(len(main.members)):
+                name = f"{self._name}/member {m + 1}/fold {k}"
+                stages = self._member(self._fitter, m).repeat(name, rows, main.wanted)
+                fits.append(stages[-1])
+            found.append(Judged(held_out, _mean(fits).value))
+        return found
+
     def words(self, main: Arm) -> tuple[int, str, str, str]:
         """Returns trained numbers, layers, methods with their steps, and a reason."""
         choice, adam = self._fitter.choice, main.wanted[0]
@@ -94,6 +127,11 @@ class Networks:
         key, batches = keys_of(self._settings, member)
         return network(self._table, self._scales, self._settings, key), batches
 
+    def _member(self, fitter: Fitter, member: int) -> Fitter:
+        """Returns what fits another member."""
+        model, key = self._start(member)
+        return fitter._replace(model=model, key=key)
+
     def _arm(self, fitter: Fitter, name: str, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns the fits of one network, or of the members one after the other."""
         rows, count = split(self._table, held_out), self._settings.members
@@ -102,8 +140,7 @@ class Networks:
             return first
         arms = [first]
         for k in range(1, count):
-            model, key = self._start(k)
-            other = fitter._replace(model=model, key=key)
+            other = self._member(fitter, k)
             arms.append(other.again(f"{name}/member {k + 1}", rows, first))
         search = _mean([arm.search for arm in arms])
         final = _mean([arm.final for arm in arms])

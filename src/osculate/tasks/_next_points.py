@@ -4,7 +4,7 @@ import math
 
 import jax
 import numpy as np
-from jaxtyping import ArrayLike, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 from scipy.stats import qmc
 
@@ -19,8 +19,8 @@ def next_points(
     model: nets.Named,
     count: int,
     order: int,
-    low: ArrayLike,
-    high: ArrayLike,
+    box: tuple[Float64[ndarray, "..."], Float64[ndarray, "..."]],
+    inputs: tuple[str, ...],
     seed: int,
 ) -> Float64[ndarray, "count D"]:
     """Chooses points of a scrambled Sobol set where the jet of a model is least known.
@@ -29,8 +29,8 @@ def next_points(
         model: A process or an ensemble, with named outputs.
         count: How many.
         order: What will be measured: 0 values, 1 values and gradients.
-        low: Smallest value of each input, `(D,)`.
-        high: Largest value of each input, `(D,)`.
+        box: Smallest and largest value of each input, `(D,)` each.
+        inputs: Names of the inputs.
         seed: Of the scrambling.
 
     Returns:
@@ -39,12 +39,13 @@ def next_points(
     Raises:
         InputError: If the box is empty, or a choice is out of range.
     """
-    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    box = np.isfinite(low).all() and np.isfinite(high).all()
-    if low.shape != high.shape or low.ndim != 1 or not (box and (low <= high).all()):
+    low, high = box
+    if not low.shape == high.shape == (len(inputs),) or not np.all(
+        np.isfinite(low) & np.isfinite(high) & (low <= high)
+    ):
         raise InputError(
-            f"`{OWNER}`: the box from {low} to {high} has no points; expected finite "
-            "numbers, one for each input, low at most high.\nCorrect low or high."
+            f"`{OWNER}`: the box is from {low} to {high}; expected finite numbers, one "
+            f"for each of {', '.join(inputs)}, low at most high.\nCorrect low or high."
         )
     if not 1 <= count <= CANDIDATES:
         raise InputError(
@@ -53,7 +54,5 @@ def next_points(
         )
     unit = qmc.Sobol(len(low), seed=seed).random_base2(round(math.log2(CANDIDATES)))
     with jax.enable_x64(True):
-        found = match.propose(
-            model.net, low + (high - low) * unit, count, order=order
-        )
+        found = match.propose(model.net, low + (high - low) * unit, count, order=order)
         return np.asarray(found.x)

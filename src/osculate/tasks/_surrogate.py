@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing
 from jaxtyping import ArrayLike, Float64
 from numpy import ndarray
 from scipy.special import stdtrit
@@ -27,6 +28,7 @@ from ._predict import predict_jet
 from ._settings import Settings
 from ._spread import spread
 
+Limits = numpy.typing.ArrayLike
 Points = ArrayLike | data.Source
 MARGIN = 0.1  # of the range of the data: further outside it, a prediction is a guess
 
@@ -181,7 +183,7 @@ class Surrogate:
         calibration = self._calibration("deviation", order)
         points = self._points(x)
         self._warn_outside(points, above=3)
-        return self._scaled(calibration.factor[order], points, order)
+        return self._scaled(np.array(calibration.factor[order]), points, order)
 
     def interval(
         self, x: Points, order: int = 0, level: float = 0.95
@@ -212,7 +214,8 @@ class Surrogate:
         points = self._points(x)
         self._warn_outside(points, above=3)
         times = stdtrit(np.array(calibration.freedom[order]), (1 + level) / 2)
-        half = self._scaled(calibration.factor[order] * times, points, order)
+        factor = times * np.array(calibration.factor[order])
+        half = self._scaled(factor, points, order)
         middle = predict_jet(self.result.value, points, order)[order]
         return middle - half, middle + half
 
@@ -220,8 +223,8 @@ class Surrogate:
         self,
         count: int,
         *,
-        low: ArrayLike | None = None,
-        high: ArrayLike | None = None,
+        low: Limits | None = None,
+        high: Limits | None = None,
         order: int | None = None,
     ) -> Float64[ndarray, "count D"]:
         """Returns the next points to measure, where value and slope are least known.
@@ -247,11 +250,17 @@ class Surrogate:
         if order is None:
             order = min(max(self.recipe["data"]["orders"]), 1)
         low, high = (
-            own if given is None else given
+            own if given is None else np.asarray(given, np.float64)
             for own, given in ((self.low, low), (self.high, high))
         )
-        seed = self.settings.seed
-        return next_points(self.result.value, count, order, low, high, seed)
+        return next_points(
+            self.result.value,
+            count,
+            order,
+            (low, high),
+            self.inputs,
+            self.settings.seed,
+        )
 
     def report(self, path: str | Path) -> Path:
         """Writes the report as one HTML file without scripts or remote content.
@@ -322,7 +331,10 @@ class Surrogate:
         return self.calibration
 
     def _scaled(
-        self, factor: ArrayLike, points: Float64[ndarray, "N D"], order: int
+        self,
+        factor: Float64[ndarray, " M"],
+        points: Float64[ndarray, "N D"],
+        order: int,
     ) -> Float64[ndarray, "N M ..."]:
         """Returns the model's own deviation times a factor for each output."""
         by_output = np.reshape(factor, (1, -1) + (1,) * order)
