@@ -126,11 +126,10 @@ def design(choices: dict[str, Any], seed: int) -> dict[str, float]:
     x, more = random.uniform(-1, 1, (8, 2)), random.uniform(-1, 1, (5, 2))
     test = random.uniform(-1, 1, (POINTS, 2))
     values, slopes = jets(hill, test)
-    box = {"low": [-1, -1], "high": [1, 1]}
     error = {}
     fit = lambda x: tasks.surrogate(table_of(case, x, random), seed=seed, **choices)
     first = fit(x)
-    chosen = first.propose(5, **box)
+    chosen = first.propose(5, low=[-1.0, -1.0], high=[1.0, 1.0])
     fits = {
         "8 points": first,
         "5 chosen": fit(np.concatenate([x, chosen])),

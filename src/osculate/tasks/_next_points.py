@@ -19,7 +19,8 @@ def next_points(
     model: nets.Named,
     count: int,
     order: int,
-    box: tuple[Float64[ndarray, "..."], Float64[ndarray, "..."]],
+    low: Float64[ndarray, "..."],
+    high: Float64[ndarray, "..."],
     inputs: tuple[str, ...],
     seed: int,
 ) -> Float64[ndarray, "count D"]:
@@ -29,7 +30,8 @@ def next_points(
         model: A process or an ensemble, with named outputs.
         count: How many.
         order: What will be measured: 0 values, 1 values and gradients.
-        box: Smallest and largest value of each input, `(D,)` each.
+        low: Smallest value of each input, `(D,)`.
+        high: Largest value of each input, `(D,)`.
         inputs: Names of the inputs.
         seed: Of the scrambling.
 
@@ -39,7 +41,6 @@ def next_points(
     Raises:
         InputError: If the box is empty, or a choice is out of range.
     """
-    low, high = box
     if not low.shape == high.shape == (len(inputs),) or not np.all(
         np.isfinite(low) & np.isfinite(high) & (low <= high)
     ):
@@ -52,7 +53,8 @@ def next_points(
             f"`{OWNER}`: count is {count}; expected 1 to {CANDIDATES}.\n"
             "Ask for fewer points, measure them, and fit again."
         )
-    unit = qmc.Sobol(len(low), seed=seed).random_base2(round(math.log2(CANDIDATES)))
+    sobol = qmc.Sobol(len(low), seed=seed)  # pyright: ignore[reportCallIssue]
+    unit = sobol.random_base2(round(math.log2(CANDIDATES)))
     with jax.enable_x64(True):
         found = match.propose(model.net, low + (high - low) * unit, count, order=order)
         return np.asarray(found.x)

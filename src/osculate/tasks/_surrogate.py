@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -11,7 +11,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing
 from jaxtyping import ArrayLike, Float64
 from numpy import ndarray
 from scipy.special import stdtrit
@@ -28,7 +27,6 @@ from ._predict import predict_jet
 from ._settings import Settings
 from ._spread import spread
 
-Limits = numpy.typing.ArrayLike
 Points = ArrayLike | data.Source
 MARGIN = 0.1  # of the range of the data: further outside it, a prediction is a guess
 
@@ -223,8 +221,8 @@ class Surrogate:
         self,
         count: int,
         *,
-        low: Limits | None = None,
-        high: Limits | None = None,
+        low: Sequence[float] | ndarray | None = None,
+        high: Sequence[float] | ndarray | None = None,
         order: int | None = None,
     ) -> Float64[ndarray, "count D"]:
         """Returns the next points to measure, where value and slope are least known.
@@ -247,17 +245,13 @@ class Surrogate:
         """
         if self.calibration is None:
             raise _certain("propose")
-        if order is None:
-            order = min(max(self.recipe["data"]["orders"]), 1)
-        low, high = (
-            own if given is None else np.asarray(given, np.float64)
-            for own, given in ((self.low, low), (self.high, high))
-        )
+        known = int(1 in self.recipe["data"]["orders"])
         return next_points(
             self.result.value,
             count,
-            order,
-            (low, high),
+            known if order is None else order,
+            self.low if low is None else np.asarray(low, np.float64),
+            self.high if high is None else np.asarray(high, np.float64),
             self.inputs,
             self.settings.seed,
         )
