@@ -319,8 +319,8 @@ class Surrogate:
             raise _certain(owner)
         if order not in range(len(self.calibration.factor)):
             raise InputError(
-                f"`Surrogate.{owner}`: order is {order}; expected 0 for values or 1 for "
-                "first derivatives.\nAsk for one of them."
+                f"`Surrogate.{owner}`: order is {order}; expected 0 for values or 1 "
+                "for first derivatives.\nAsk for one of them."
             )
         return self.calibration
 
@@ -353,8 +353,8 @@ class Surrogate:
 def _certain(owner: str) -> InputError:
     """Returns the refusal of a single network."""
     return InputError(
-        f"`Surrogate.{owner}`: one network does not tell how sure it is; expected two or "
-        "more members, or a process.\nFit again with members=5, or model='process'."
+        f"`Surrogate.{owner}`: one network does not tell how sure it is; expected two "
+        "or more members, or a process.\nFit again with members=5, or model='process'."
     )
 
 
