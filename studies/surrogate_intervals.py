@@ -56,6 +56,11 @@ def valley(x):
     return ((1 - a) ** 2 + 100 * (b - a**2) ** 2) / 400
 
 
+def step(x):
+    """A steep step, which a network represents exactly: errors are rounding of fits."""
+    return jnp.tanh(6 * (x[0] + 0.5 * x[1]))
+
+
 def ridge(x):
     """A rounded ridge, which neither family expects."""
     return jnp.sqrt(0.02 + (x[0] + 0.5 * x[1]) ** 2)
@@ -71,6 +76,7 @@ CASES = {
     "wave, 8 values": Case(wave, 1, 8, slopes=False),
     "wave, 40 noisy values": Case(wave, 1, 40, slopes=False, noise=0.05),
     "valley, 20 rows with slopes": Case(valley, 2, 20),
+    "step, 30 rows with slopes": Case(step, 2, 30),
     "ridge, 30 rows with slopes": Case(ridge, 2, 30),
     "hill, 30 noisy rows with slopes": Case(hill, 2, 30, noise=0.03),
     "four inputs, 40 rows with slopes": Case(four, 4, 40),
