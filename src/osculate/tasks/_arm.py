@@ -88,11 +88,7 @@ class Fitter(NamedTuple):
             (ADAM_UNTIL, SEARCH_UNTIL),
             patience=plan.patience,
         )
-        rows, found = (split.fitted, split.held_out), []
-        for k, optimizer in enumerate(self.choice.optimizers):
-            leg = f"{name}/search" if k == 0 else f"{name}/search, start {k + 1}"
-            found.append(Found(self._descend(leg, *rows, limits, optimizer), optimizer))
-        return max(found, key=_evidence) if len(found) > 1 else found[0]
+        return self._best(f"{name}/search", split.fitted, split.held_out, limits)
 
     def arm(self, name: str, split: Split) -> Arm:
         """Fits without the held-out rows, then with all.
@@ -151,7 +147,22 @@ class Fitter(NamedTuple):
             Its stages.
         """
         limits = Limits(wanted, (1.0, 1.0), patience=None)
-        return self._descend(name, rows, rows, limits)
+        return self._best(name, rows, rows, limits).stages
+
+    def _best(
+        self,
+        name: str,
+        rows: dict[str, Samples],
+        validation: dict[str, Samples],
+        limits: Limits,
+    ) -> Found:
+        """Returns the fit of the method, or of several that with most evidence."""
+        found = []
+        for k, optimizer in enumerate(self.choice.optimizers):
+            leg = name if k == 0 else f"{name}, start {k + 1}"
+            stages = self._descend(leg, rows, validation, limits, optimizer)
+            found.append(Found(stages, optimizer))
+        return max(found, key=_evidence) if len(found) > 1 else found[0]
 
     def _descend(
         self,

@@ -189,8 +189,8 @@ class Surrogate:
         """Returns limits that hold each value or derivative with some probability.
 
         `predict` or `gradient` plus and minus `deviation` times a quantile of a Student
-        distribution, whose degrees of freedom are fewer the fewer members and rows there
-        are to know the deviation by.
+        distribution, whose degrees of freedom are fewer the fewer members and rows
+        there are to know the deviation by.
 
         Args:
             x: Points `(N, D)`.
@@ -227,8 +227,8 @@ class Surrogate:
     ) -> Float64[ndarray, "count D"]:
         """Returns the next points to measure, where value and slope are least known.
 
-        By `match.propose`, from a Sobol set of 1024 points in a box; the same call gives
-        the same points.
+        By `match.propose`, from a Sobol set of 1024 points in a box; the same call
+        gives the same points.
 
         Args:
             count: How many.
