@@ -47,6 +47,6 @@ def test_the_report_tells_why(tmp_path):
         table, model="network", width=4, depth=1, budget="20steps", out=tmp_path / "r"
     )
     why = found.result.stats["why"]
-    assert why == "17 trained numbers, few enough to find penalties and noise levels"
+    assert why == "22 trained numbers, few enough to find penalties and noise levels"
     assert why in (tmp_path / "r" / "report.html").read_text("utf-8")
     assert tasks.load(tmp_path / "r").result.stats["why"] == why

@@ -52,11 +52,11 @@ def calibrate(arms: Arms, table: Table) -> Calibration | None:
 
     Of an ensemble on the rows of each fold, by members that were fitted to the others;
     of a process by leaving out each row. The factor is the most probable scale of
-    errors over spreads: of a Student distribution with E - 1 degrees of freedom for E members,
-    whose spread is itself uncertain; of a Gaussian for a process. Before any row the
-    factor of an output is that of all outputs together, which is that of the values for
-    the first derivatives, and 1 for the values; that counts as `PRIOR` rows. All
-    entries of a row count as one.
+    errors over spreads: of a Student distribution with E - 1 degrees of freedom for E
+    members, whose spread is itself uncertain; of a Gaussian for a process. Before any
+    row the factor of an output is that of all outputs together, which is that of the
+    values for the first derivatives, and 1 for the values; that counts as `PRIOR` rows.
+    All entries of a row count as one.
 
     Reference: Gelman et al., Bayesian Data Analysis, 3rd edition (2013), sections 3.2
     (scaled inverse chi square) and 17.2 (Student distribution by reweighting).

@@ -27,7 +27,7 @@ KINDS = (
 def most_likely(
     table: Table,
     *,
-    kinds: Sequence[tuple[str, bool]] = KINDS,
+    kinds: Sequence[tuple[str, bool]],
     trend: str = "constant",
     starts: int = 2,
 ) -> match.GaussianProcess:
@@ -74,7 +74,7 @@ class Processes:
             table: What is known.
         """
         self._table = table
-        self._kinds: Sequence[tuple[str, bool]] = KINDS
+        self._kinds: Sequence[tuple[str, bool]] = ()
         self._first: match.GaussianProcess | None = None
 
     def judged(self, k: int, held_out: Bool[ndarray, " N"]) -> PyTree[Any]:
@@ -90,12 +90,11 @@ class Processes:
         Raises:
             InputError: If no process can be conditioned on these rows.
         """
+        rows = self._table.rows(~held_out)
         if k:
-            return self._named(
-                most_likely(self._table.rows(~held_out), kinds=self._kinds)
-            )
+            return self._named(most_likely(rows, kinds=self._kinds))
         if self._first is None:
-            self._first = most_likely(self._table.rows(~held_out))
+            self._first = most_likely(rows, kinds=KINDS)
             self._kinds = [_kind_of(self._first)]
         return self._named(self._first)
 
@@ -108,7 +107,7 @@ class Processes:
     def values_only(self, held_out: Bool[ndarray, " N"], main: Arm) -> Arm:
         """Returns processes of the values."""
         blind = self._table.up_to(0)
-        search = most_likely(blind.rows(~held_out))
+        search = most_likely(blind.rows(~held_out), kinds=KINDS)
         final = most_likely(blind, kinds=[_kind_of(search)])
         return self._arm(self._named(search), self._named(final))
 
