@@ -1,6 +1,5 @@
 """How sure a surrogate is, and where it wants to be measured next."""
 
-import functools
 import re
 
 import jax
