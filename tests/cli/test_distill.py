@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import osculate as osc
-from smooth import QUICK_WORDS
+
+SIZE = ("--width", "8", "--depth", "2", "--budget", "600steps")
 
 
 def test_a_student_of_a_run_is_a_run(osculate, fitted, here):
-    said = osculate("distill", fitted / "run", "--json", *QUICK_WORDS)
+    said = osculate("distill", fitted / "run", "--json", *SIZE)
     assert said.code == 0, said.err
     found = json.loads(said.out)
     assert found["run"] == "runs/run-student-1"
@@ -44,7 +45,7 @@ def test_a_table_teaches_too_and_slopes_have_a_factor(osculate, fitted, here):
     words = ("distill", fitted / "wing.csv", "--json", "--out")
     runs = {}
     for factor in ("0", "10"):
-        said = osculate(*words, factor, "--jacobian", factor, *QUICK_WORDS)
+        said = osculate(*words, factor, "--jacobian", factor, *SIZE)
         assert said.code == 0, said.err
         runs[factor] = osc.load(factor)
     assert runs["0"].settings.jacobian == 0

@@ -191,6 +191,9 @@ def test_messages(problem):
         curve.bayesian_regularization(every=0)
     with pytest.raises(ValueError, match="0 < least <= first"):
         curve.bayesian_regularization(least=1.0)
+    few = curve.bayesian_regularization(first={"jacobian": 1.0})
+    with pytest.raises(ValueError, match="no level for the part 'value'"):
+        train.fit(objective, model, samples, few, steps=1)
     taken = core.Objective({"prior": objective.terms[LABEL]})
     with pytest.raises(ValueError, match="a term is called 'prior'"):
         train.fit(

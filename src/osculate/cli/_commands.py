@@ -56,6 +56,7 @@ def fit(options: argparse.Namespace) -> int:
 def distill(options: argparse.Namespace) -> int:
     """Fits a smaller network to what a saved run or a table says."""
     table, choices = tasks.lesson(options.teacher, options.points)
+    choices = {"model": "network", **choices}
     return _fit(options, table, f"{Path(options.teacher).stem}-student", choices)
 
 

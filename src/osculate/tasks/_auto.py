@@ -10,7 +10,7 @@ from osculate.core import Optimizer, trainable
 
 MAX_DENSE = 3000  # parameters: a step of the dense method is then some milliseconds
 MAX_EVIDENCE = 400  # parameters whose penalties are found: a step takes as long
-FIRST = (0.3, 2.0)  # exact data are found from the first, noisy slopes from the second
+FIRST = ((0.3, 0.3), (2.0, 2.0), (0.3, 10.0))  # noise of values, of derivatives
 ENOUGH = 50  # residuals: fewer are too kind to a constant
 MAX_PRODUCT = 2e8  # residuals times squared parameters: likewise
 FULL_BATCH = 8192  # more rows than this: Adam looks at minibatches
@@ -61,7 +61,12 @@ def auto(model: PyTree[Any], rows: int, residuals: int | None = None) -> Choice:
     if residuals and P <= MAX_EVIDENCE and residuals * P**2 <= MAX_PRODUCT:
         why = f"{P:,} trained numbers, few enough to find penalties and noise levels"
         starts = FIRST if residuals >= ENOUGH else FIRST[:1]
-        optimizers = tuple(curve.bayesian_regularization(first=s) for s in starts)
+        optimizers = tuple(
+            curve.bayesian_regularization(
+                first={"value": value, "jacobian": slope, "hessian": slope}
+            )
+            for value, slope in starts
+        )
         return Choice(True, None, "bayesian_regularization", optimizers, why)
     if P <= MAX_DENSE:
         why = f"{P:,} trained numbers, few enough for their whole curvature{batches}"
