@@ -118,6 +118,7 @@ def test_roles_from_options_and_from_a_file_agree(osculate, here):
     write_csv(here / "wing.csv")
     (here / "fit.toml").write_text(
         'outputs = ["lift"]\nwidth = 8\ndepth = 2\nbudget = "600steps"\nseed = 9\n'
+        'model = "network"\nregularization = "none"\n'
     )
     words = ("fit", "wing.csv", "--json", "--config", "fit.toml")
     by_file = json.loads(osculate(*words).out)
