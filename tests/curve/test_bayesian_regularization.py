@@ -203,3 +203,28 @@ def test_messages(problem):
             curve.bayesian_regularization(),
             steps=1,
         )
+
+
+def test_a_part_of_which_nothing_is_known_keeps_its_level(problem):
+    objective, model, samples = problem
+    rows = samples[LABEL]
+    weight = {"value": jnp.ones((25, 2)), "jacobian": jnp.zeros((25, 2, 3))}
+    blind = {LABEL: core.Samples(rows.x, rows.y, weight)}
+    optimizer = curve.bayesian_regularization(every=5)
+    result = train.fit(objective, model, blind, optimizer, steps=20, every=20)
+    last = {name: column[-1] for name, column in result.history.items()}
+    assert last[f"sigma {LABEL}.jacobian"] == 0.3
+    assert np.isfinite(last["log_evidence"])
+    assert last[f"sigma {LABEL}.value"] < 0.3 * 1.5
+
+
+def test_rounding_leaves_the_evidence_finite():
+    x = jnp.linspace(-1.0, 1.0, 300)[:, None]
+    y = {"value": jnp.sin(6 * x), "jacobian": 6 * jnp.cos(6 * x)[..., None]}
+    objective = core.Objective({LABEL: match.term(match.values(), match.jacobians())})
+    net = nets.MLP(1, 1, width=12, depth=2, key=jr.key(0))
+    net = jax.tree.map(lambda a: 10 * a if isinstance(a, jax.Array) else a, net)
+    sigma = {LABEL: {name: jnp.array(1e-4) for name in y}}
+    precision = jnp.full(len(jax.tree.leaves(net)), 1e-4)
+    found = evidence(objective, net, {LABEL: core.Samples(x, y)}, sigma, precision)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))

@@ -166,16 +166,18 @@ class BayesianRegularization(eqx.Module):
             jax.tree.leaves((state.sigma, state.precision)),
             strict=True,
         )
-        change = [jnp.max(jnp.abs(jnp.log(new / old))) for new, old in pairs]
+        change = jnp.stack([jnp.max(jnp.abs(jnp.log(new / old))) for new, old in pairs])
+        known = jnp.all(jnp.isfinite(change)) & jnp.isfinite(found.log_evidence)
+        keep = lambda new, old: jnp.where(known, new, old)
         state = state._replace(
-            sigma=sigma,
-            precision=found.precision,
-            log_evidence=found.log_evidence,
-            effective=found.effective,
+            sigma=jax.tree.map(keep, sigma, state.sigma),
+            precision=keep(found.precision, state.precision),
+            log_evidence=keep(found.log_evidence, -jnp.inf),
+            effective=keep(found.effective, state.effective),
             age=jnp.zeros_like(state.age),
         )
         state = self.moved(objective, model, samples, state)
-        return state._replace(converged=jnp.max(jnp.stack(change)) < SETTLED)
+        return state._replace(converged=~known | (jnp.max(change) < SETTLED))
 
 
 class Evidence(NamedTuple):
@@ -230,8 +232,7 @@ def evidence(
         for name, (residual, J) in found.items()
     }
     squares = {part: J.T @ J for part, (_, J) in parts.items()}
-    factor = jnp.linalg.cholesky(sum(squares.values()) + jnp.diag(spread))  # pyright: ignore[reportArgumentType, reportCallIssue]
-    inverse = cho_solve((factor, True), jnp.eye(len(spread), dtype=spread.dtype))
+    inverse, log_root = _inverse(sum(squares.values()), spread)  # pyright: ignore[reportArgumentType]
     counts = _counts(objective, model, samples)
     levels: Levels = {}
     misfit = jnp.zeros((), spread.dtype)
@@ -240,7 +241,8 @@ def evidence(
         gamma = jnp.sum(inverse * squares[label, name])
         free = jnp.maximum(n - gamma, 1e-2 * n)
         old = sigma[label][name]
-        levels.setdefault(label, {})[name] = old * jnp.sqrt(square / free)
+        ratio = jnp.sqrt(square / jnp.where(n > 0, free, 1.0))
+        levels.setdefault(label, {})[name] = jnp.where(n > 0, old * ratio, old)
         misfit = misfit + 0.5 * square + n * jnp.log(old)
     diagonal = jnp.split(jnp.diag(inverse), list(itertools.accumulate(sizes))[:-1])
     size = jnp.asarray(sizes, spread.dtype)
@@ -248,11 +250,29 @@ def evidence(
     gamma = size - precision * jnp.stack([jnp.sum(d) for d in diagonal])
     prior = 0.5 * jnp.sum(precision * norm) - 0.5 * jnp.sum(size * jnp.log(precision))
     return Evidence(
-        log_evidence=-misfit - prior - jnp.sum(jnp.log(jnp.diag(factor))),
+        log_evidence=-misfit - prior - log_root,
         effective=jnp.sum(gamma),
         sigma=levels,
         precision=jnp.clip(jnp.maximum(gamma, 1e-3) / norm, *PRECISION),
     )
+
+
+def _inverse(
+    square: Float[Array, "P P"], precision: Float[Array, " P"]
+) -> tuple[Float[Array, "P P"], Scalar]:
+    """Returns the inverse of `square + diag(precision)`, and half its log-determinant.
+
+    Weights are measured in their standard deviations first; what rounding takes from
+    eigenvalues near 1 is put back.
+    """
+    root = jnp.sqrt(precision)
+    both = jnp.outer(root, root)
+    unit = jnp.eye(len(precision), dtype=precision.dtype)
+    scaled = square / both
+    rounding = jnp.finfo(precision.dtype).eps * jnp.trace(scaled)
+    factor = jnp.linalg.cholesky(scaled + (1 + rounding) * unit)
+    inverse = cho_solve((factor, True), unit) / both
+    return inverse, jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(root))
 
 
 class _Scaled(eqx.Module):

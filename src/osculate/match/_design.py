@@ -269,6 +269,7 @@ def _of_ensemble(
             "weights: `nets.ensemble`."
         )
     length = x_scale * jnp.sqrt(jnp.sum(value**2) / jnp.sum(slope**2, axis=(0, 1, 2)))
+    length = jnp.where(length > 0, length, jnp.inf)  # where they agree: no taper
     flat = jnp.concatenate([value, slope.reshape(E, C, M * D)], axis=2)
     noise, noise_slope = _levels(sigma, M, D)
     noise = jnp.ravel(noise / y_scale[:, None]), jnp.ravel(noise_slope * unit)

@@ -102,8 +102,9 @@ class Fitter(NamedTuple):
         """
         (*before, search), optimizer = self.search(name, split)
         warm_up = sum(stage.stats["steps"] for stage in before)
-        best = "steps" if self.choice.by_evidence else "best_step"
-        wanted = warm_up, search.stats[best]
+        wanted = warm_up, search.stats["best_step"]
+        if self.choice.by_evidence:  # it ends where levels and weights have converged
+            wanted = warm_up, self.plan.rest or search.stats["steps"]
         final = self._descend(
             f"{name}/all rows",
             split.all_rows,
@@ -158,9 +159,11 @@ class Fitter(NamedTuple):
     ) -> Found:
         """Returns the fit of the method, or of several that with most evidence."""
         found = []
+        count, (first, last) = len(self.choice.optimizers), limits.until
         for k, optimizer in enumerate(self.choice.optimizers):
             leg = name if k == 0 else f"{name}, start {k + 1}"
-            stages = self._descend(leg, rows, validation, limits, optimizer)
+            part = limits._replace(until=(first, last * (k + 1) / count))
+            stages = self._descend(leg, rows, validation, part, optimizer)
             found.append(Found(stages, optimizer))
         return max(found, key=_evidence) if len(found) > 1 else found[0]
 
@@ -215,7 +218,8 @@ class Fitter(NamedTuple):
 
 
 def _evidence(found: Found) -> float:
-    return float(np.max(found.stages[-1].history["log_evidence"]))
+    known = found.stages[-1].history["log_evidence"]
+    return float(np.max(np.where(np.isnan(known), -np.inf, known)))
 
 
 def joined(first: Result, *later: Result) -> Result:

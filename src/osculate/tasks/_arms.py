@@ -8,6 +8,7 @@ from numpy import ndarray
 from osculate.data import Table
 
 from ._arm import Arm
+from ._budget import parse_budget
 from ._build import folds, scales_of
 from ._compare import Compared, compare, is_compared
 from ._journal import Journal
@@ -64,7 +65,9 @@ def fit_arms(journal: Journal, settings: Settings, table: Table) -> Arms:
     processes = Processes(table)
     compared, chosen = None, settings.model
     if chosen == "auto" and is_compared(table, settings):
-        compared = compare(networks, processes, table, rows, scales)
+        in_steps = parse_budget(settings.budget).steps is not None
+        tried = rows if in_steps else rows[:1]
+        compared = compare(networks, processes, table, tried, scales)
         chosen = compared.best
     family = processes if chosen == "process" else networks
     main = family.main(rows[0])

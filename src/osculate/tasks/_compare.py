@@ -93,17 +93,20 @@ def compare(
     Returns:
         Their errors.
     """
-    errors = []
-    for family in (processes, networks):
-        squares = []
-        try:
-            for k, held_out in enumerate(folds):
-                model = family.judged(k, held_out)
-                squares.append(_squares(model, table.rows(held_out), scales))
-        except InputError:
-            squares = [np.full(1, np.inf)]
-        errors.append(float(np.sqrt(np.mean(np.concatenate(squares)))))
-    process, network = errors
+
+    def error(family: Any) -> float:
+        squares = [
+            _squares(family.judged(k, held_out), table.rows(held_out), scales)
+            for k, held_out in enumerate(folds)
+        ]
+        found = np.sqrt(np.mean(np.concatenate(squares)))
+        return float(found) if np.isfinite(found) else np.inf
+
+    try:
+        process = error(processes)
+    except InputError:
+        process = np.inf
+    network = error(networks)
     rows = int(np.any(folds, axis=0).sum())
     return Compared(network, process, len(folds), rows)
 

@@ -68,7 +68,9 @@ class Networks:
             The model.
         """
         name = self._name if k == 0 else f"{self._name}, fold {k + 1}"
-        return self._fitter.search(name, split(self._table, held_out)).stages[-1].value
+        plan = self._fitter.plan.first_of(self._settings.members)
+        fitter = self._fitter._replace(plan=plan)
+        return fitter.search(name, split(self._table, held_out)).stages[-1].value
 
     def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns the fits to all that is known."""

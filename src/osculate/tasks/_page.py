@@ -149,7 +149,9 @@ def _noise(fit: Result) -> dict[str, str]:
     levels = {
         name.removeprefix(start): column[best[-1]]
         for name, column in fit.history.items()
-        if name.startswith(start) and best.size
+        if name.startswith(start)
+        and best.size
+        and np.isfinite(fit.history["log_evidence"][best[-1]])
     }
     words = [f"{name} {100 * level:.2g} %" for name, level in levels.items()]
     return {"noise found": f"{', '.join(words)} of the spread"} if words else {}

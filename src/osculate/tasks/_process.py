@@ -48,12 +48,18 @@ def most_likely(
     """
     found, refused = [], []
     samples = table.samples()
+    sigma = {n: np.where(np.isfinite(s), s, 0.0) for n, s in table.sigma.items()}
     with jax.enable_x64(True):
         for kernel, noise in kinds:
             levels = tuple(table.y) if noise else ()
             try:
                 process = match.gaussian_process(
-                    samples, kernel=kernel, trend=trend, noise=levels, starts=starts
+                    samples,
+                    kernel=kernel,
+                    trend=trend,
+                    sigma=sigma,
+                    noise=levels,
+                    starts=starts,
                 )
             except InputError as error:
                 refused.append(error)
@@ -101,14 +107,14 @@ class Processes:
     def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns processes of all that is known, as results of fits without steps."""
         search = self.judged(0, held_out)
-        final = self._named(most_likely(self._table, kinds=self._kinds))
+        final = self._named(_of_kind(self._table, self._kinds))
         return self._arm(search, final)
 
     def values_only(self, held_out: Bool[ndarray, " N"], main: Arm) -> Arm:
         """Returns processes of the values."""
         blind = self._table.up_to(0)
         search = most_likely(blind.rows(~held_out), kinds=KINDS)
-        final = most_likely(blind, kinds=[_kind_of(search)])
+        final = _of_kind(blind, [_kind_of(search)])
         return self._arm(self._named(search), self._named(final))
 
     def words(self, main: Arm) -> tuple[int, str, str, str]:
@@ -142,6 +148,14 @@ class Processes:
             for model in (search, final)
         ]
         return Arm(*results, taken=(0, 0), wanted=(0, 0))
+
+
+def _of_kind(table: Table, kinds: Sequence[tuple[str, bool]]) -> match.GaussianProcess:
+    """Returns a process of a kind; of another where all rows do not allow that one."""
+    try:
+        return most_likely(table, kinds=kinds)
+    except InputError:
+        return most_likely(table, kinds=KINDS)
 
 
 def _kind_of(process: match.GaussianProcess) -> tuple[str, bool]:

@@ -115,7 +115,7 @@ class _Measure(eqx.Module):
             numbers["validation"] = held_out
         elif score is not None:
             held_out = -score
-            better = ~(held_out > now.best_loss)
+            better = ~jnp.isnan(held_out) & ~(held_out > now.best_loss)
         else:
             better, held_out = jnp.asarray(True), now.best_loss
         better = better & jnp.isfinite(loss)
