@@ -104,8 +104,8 @@ def ensemble(
         ValueError: If there is no member.
 
     Example:
-        >>> make = lambda key: nets.MLP(2, 1, width=16, depth=2, key=key)
-        >>> nets.ensemble(make, 8, key=jax.random.key(0)).each(jnp.ones(2)).shape
+        >>> make = lambda key: osculate.nets.MLP(2, 1, width=16, depth=2, key=key)
+        >>> ensemble(make, 8, key=jax.random.key(0)).each(jnp.ones(2)).shape
         (8, 1)
     """
     if num_members < 1:

@@ -99,10 +99,7 @@ def members(optimizer: Optimizer) -> Members:
         An Optimizer for `fit` of a `nets.Ensemble`.
 
     Example:
-        >>> make = lambda key: nets.MLP(2, 1, width=16, depth=3, key=key)
-        >>> ensemble = nets.ensemble(make, 8, key=jax.random.key(0))
-        >>> method = members(curve.ssbroyden())
-        >>> fit(objective, ensemble, samples, method, steps=500)
+        >>> method = members(osculate.train.lbfgs())
     """
     return Members(optimizer)
 
