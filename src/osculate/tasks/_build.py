@@ -92,6 +92,14 @@ def scales_of(table: Table, fitted: Bool[np.ndarray, " N"]) -> Scales:
     return Scales(*map(jnp.asarray, (*x, *y)))
 
 
+def units_of(scales: Scales, order: int) -> list[Float[Array, "M ..."]]:
+    """Returns what the entries of each derivative are measured in, up to an order."""
+    x, units = jnp.asarray(scales.x_scale), [jnp.asarray(scales.y_scale)]
+    for k in range(1, order + 1):
+        units.append(units[-1][..., None] / x.reshape((1,) * k + (-1,)))
+    return units
+
+
 def scales_within(model: nets.Named) -> Scales:
     """Returns the scales that a fitted model holds.
 
@@ -196,12 +204,10 @@ def objective(
         The objective.
     """
     parts = []
-    sigma = scales.y_scale
-    for order in range(max(orders) + 1):
+    for order, unit in enumerate(units_of(scales, max(orders))):
         weight = jacobian if order == 1 else 1.0
         if order in orders and weight > 0:
-            parts.append(match.derivatives(order, chance.rescale(loss, sigma), weight))
-        sigma = sigma[..., None] / scales.x_scale.reshape((1,) * sigma.ndim + (-1,))
+            parts.append(match.derivatives(order, chance.rescale(loss, unit), weight))
     return Objective({LABEL: match.term(*parts)})
 
 

@@ -12,7 +12,7 @@ from osculate.core import InputError
 from osculate.data import Table
 
 from ._budget import parse_budget
-from ._build import Scales
+from ._build import Scales, units_of
 from ._predict import predict_jet
 from ._settings import Settings
 
@@ -62,7 +62,7 @@ def is_compared(table: Table, settings: Settings) -> bool:
     Returns:
         Whether.
     """
-    if settings.loss != "gaussian" or settings.jacobian != 1.0:
+    if settings.is_weighted_by_hand:
         return False
     seconds = parse_budget(settings.budget).seconds
     if seconds is not None and seconds < LEAST_SECONDS:
@@ -115,11 +115,8 @@ def _squares(model: PyTree[Any], rows: Table, scales: Scales) -> ndarray:
     """Returns the squares of all known errors, in standard units."""
     orders = [diff.TENSORS.index(name) for name in rows.y]
     tensors = predict_jet(model, rows.x, max(orders))
-    x, found = np.asarray(scales.x_scale), []
+    units, found = units_of(scales, max(orders)), []
     for order, (name, truth) in zip(orders, rows.y.items(), strict=True):
-        unit = np.asarray(scales.y_scale).reshape((-1,) + (1,) * order)
-        for axis in range(order):
-            unit = unit / x.reshape((-1,) + (1,) * (order - 1 - axis))
-        off = (tensors[order] - truth) / unit
+        off = (tensors[order] - truth) / np.asarray(units[order])
         found.append(off[rows.known[name]] ** 2)
     return np.concatenate(found)

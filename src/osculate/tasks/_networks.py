@@ -160,7 +160,6 @@ def _mean(fits: Sequence[Result]) -> Result:
 
 def _residuals(table: Table, settings: Settings) -> int | None:
     """Returns the known numbers where levels may be found: nothing set by hand."""
-    by_hand = settings.loss != "gaussian" or settings.jacobian != 1.0
-    if by_hand or settings.regularization == "none":
+    if settings.is_weighted_by_hand or settings.regularization == "none":
         return None
     return sum(int(known.sum()) for known in table.known.values())

@@ -68,6 +68,11 @@ class Settings:
     compare: bool = False
     strict: bool = False
 
+    @property
+    def is_weighted_by_hand(self) -> bool:
+        """Whether a loss or a factor was chosen, so that nothing else may weigh."""
+        return self.loss != "gaussian" or self.jacobian != 1.0
+
     def __post_init__(self):
         """Checks every choice.
 

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64, PyTree
 
 from osculate import diff, match, nets
-from osculate.train import padded_size
 
-ROWS_AT_ONCE = 8192
+from ._predict import in_blocks
+
 ROWS_OF_A_PROCESS = 256  # each takes a triangular system
 
 
@@ -36,14 +36,7 @@ def spread(
     Returns:
         `(N, M)` or `(N, M, D)`, in the units of the entries.
     """
-    blocks = []
-    with jax.enable_x64(True):
-        for start in range(0, max(len(x), 1), ROWS_AT_ONCE):
-            rows = x[start : start + ROWS_AT_ONCE]
-            padded = np.resize(rows, (padded_size(len(rows)), x.shape[1]))
-            found = np.asarray(_spread_rows(model.net, padded, order))
-            blocks.append(found[: len(rows)])
-    return np.concatenate(blocks)
+    return in_blocks(lambda rows: (_spread_rows(model.net, rows, order),), x)[0]
 
 
 @eqx.filter_jit
