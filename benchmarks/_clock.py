@@ -1,6 +1,7 @@
 """Timing in turns and keeping results, with the standard library alone."""
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -54,6 +55,12 @@ def read(name: str) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def _kind(machine: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out the build of the kernel, in which machines of one kind differ."""
+    build = r"^(Linux-[\d.]+)-.*?-(x86_64|aarch64)"
+    return machine | {"system": re.sub(build, r"\1-\2", machine["system"])}
+
+
 def merge(name: str, head: dict[str, Any], case: str, entries: dict[str, Any]) -> None:
     """Adds the entries of one case to a result and leaves the others as they are.
 
@@ -68,7 +75,7 @@ def merge(name: str, head: dict[str, Any], case: str, entries: dict[str, Any]) -
     """
     kept = read(name)
     cases = kept.get("cases", {})
-    if cases and kept["machine"] != head["machine"]:
+    if cases and _kind(kept["machine"]) != _kind(head["machine"]):
         raise ValueError(
             f"`merge`: {name}.json holds cases of {kept['machine']}, this is "
             f"{head['machine']}; they do not belong together. Move the file away first."

@@ -22,6 +22,7 @@ PRIOR = "prior"
 MOST_CHANGE = 3.0  # of a noise level at once: a fit that is not done says little of it
 PRECISION = (1e-6, 1e6)
 SETTLED = 0.02  # change of the logarithm of a noise level or a precision
+GIVEN_UP = 6  # looks in a row that found no larger evidence: those before were better
 
 
 class EvidenceState(NamedTuple):
@@ -34,7 +35,9 @@ class EvidenceState(NamedTuple):
         log_evidence: Of noise levels and precisions before their last change, in nats.
         effective: How many parameters the data determine there.
         age: Steps since that change.
-        converged: Whether nothing changes any more.
+        best: The largest evidence so far.
+        worse: How many looks at the evidence have found none larger since.
+        converged: Whether nothing changes any more, or not for the better.
     """
 
     inner: LMState
@@ -43,6 +46,8 @@ class EvidenceState(NamedTuple):
     log_evidence: Scalar
     effective: Scalar
     age: Int[Array, ""]
+    best: Scalar
+    worse: Int[Array, ""]
     converged: Bool[Array, ""]
 
 
@@ -84,6 +89,8 @@ class BayesianRegularization(eqx.Module):
             log_evidence=zero - jnp.inf,
             effective=zero,
             age=jnp.asarray(0),
+            best=zero - jnp.inf,
+            worse=jnp.asarray(0),
             converged=jnp.asarray(False),
         )
 
@@ -169,15 +176,20 @@ class BayesianRegularization(eqx.Module):
         change = jnp.stack([jnp.max(jnp.abs(jnp.log(new / old))) for new, old in pairs])
         known = jnp.all(jnp.isfinite(change)) & jnp.isfinite(found.log_evidence)
         keep = lambda new, old: jnp.where(known, new, old)
+        better = known & (found.log_evidence > state.best)
+        worse = jnp.where(better, 0, state.worse + 1)
         state = state._replace(
             sigma=jax.tree.map(keep, sigma, state.sigma),
             precision=keep(found.precision, state.precision),
             log_evidence=keep(found.log_evidence, -jnp.inf),
             effective=keep(found.effective, state.effective),
             age=jnp.zeros_like(state.age),
+            best=jnp.where(better, found.log_evidence, state.best),
+            worse=worse,
         )
         state = self.moved(objective, model, samples, state)
-        return state._replace(converged=~known | (jnp.max(change) < SETTLED))
+        ended = ~known | (jnp.max(change) < SETTLED) | (worse >= GIVEN_UP)
+        return state._replace(converged=ended)
 
 
 class Evidence(NamedTuple):

@@ -37,7 +37,13 @@ class Compared(NamedTuple):
 
     @property
     def best(self) -> str:
-        """Name of the family with the smaller error."""
+        """Name of the family with the smaller error, if that is below the spread.
+
+        Rows of which neither family predicts anything say nothing of either: a process
+        goes back to the mean there, and on few points it was the better one.
+        """
+        if self.process < np.inf and min(self.network, self.process) >= 1:
+            return "process"
         return "process" if self.process < self.network else "network"
 
     def words(self) -> str:

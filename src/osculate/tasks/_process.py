@@ -71,7 +71,10 @@ def most_likely(
 
 
 class Processes:
-    """Processes conditioned on rows of one table; the first search fixes their kind."""
+    """Processes conditioned on rows of one table, each of the kind most likely there.
+
+    The kind is found anew for all rows: what some of few rows say of it is not enough.
+    """
 
     def __init__(self, table: Table):
         """Keeps the table; conditions nothing yet.
@@ -80,7 +83,6 @@ class Processes:
             table: What is known.
         """
         self._table = table
-        self._kinds: Sequence[tuple[str, bool]] = ()
         self._first: match.GaussianProcess | None = None
 
     def judged(self, k: int, held_out: Bool[ndarray, " N"]) -> PyTree[Any]:
@@ -98,23 +100,22 @@ class Processes:
         """
         rows = self._table.rows(~held_out)
         if k:
-            return self._named(most_likely(rows, kinds=self._kinds))
+            return self._named(most_likely(rows, kinds=KINDS))
         if self._first is None:
             self._first = most_likely(rows, kinds=KINDS)
-            self._kinds = [_kind_of(self._first)]
         return self._named(self._first)
 
     def main(self, held_out: Bool[ndarray, " N"]) -> Arm:
         """Returns processes of all that is known, as results of fits without steps."""
         search = self.judged(0, held_out)
-        final = self._named(_of_kind(self._table, self._kinds))
+        final = self._named(most_likely(self._table, kinds=KINDS))
         return self._arm(search, final)
 
     def values_only(self, held_out: Bool[ndarray, " N"], main: Arm) -> Arm:
         """Returns processes of the values."""
         blind = self._table.up_to(0)
         search = most_likely(blind.rows(~held_out), kinds=KINDS)
-        final = _of_kind(blind, [_kind_of(search)])
+        final = most_likely(blind, kinds=KINDS)
         return self._arm(self._named(search), self._named(final))
 
     def words(self, main: Arm) -> tuple[int, str, str, str]:
@@ -148,15 +149,3 @@ class Processes:
             for model in (search, final)
         ]
         return Arm(*results, taken=(0, 0), wanted=(0, 0))
-
-
-def _of_kind(table: Table, kinds: Sequence[tuple[str, bool]]) -> match.GaussianProcess:
-    """Returns a process of a kind; of another where all rows do not allow that one."""
-    try:
-        return most_likely(table, kinds=kinds)
-    except InputError:
-        return most_likely(table, kinds=KINDS)
-
-
-def _kind_of(process: match.GaussianProcess) -> tuple[str, bool]:
-    return process.kernel, bool(process.hyperparameters.noise)
