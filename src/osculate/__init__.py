@@ -1,7 +1,8 @@
 """Derivative-informed machine learning in JAX.
 
 Rooms, from the ground up: `core` and `store`, `diff`, `chance`, `nets` and `data`,
-`match`, `train` and `curve`, `report`, `tasks`. They are imported when first named.
+`match`, `train` and `curve`, `solve`, `report`, `tasks`. They are imported when first
+named.
 """
 
 import importlib
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         match as match,
         nets as nets,
         report as report,
+        solve as solve,
         store as store,
         tasks as tasks,
         train as train,
@@ -34,6 +36,7 @@ ROOMS = (
     "match",
     "nets",
     "report",
+    "solve",
     "store",
     "tasks",
     "train",

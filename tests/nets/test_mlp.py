@@ -150,3 +150,9 @@ def test_hidden_units_may_change_places(layer, key):
     for a, b in zip(jax.tree.leaves(there), jax.tree.leaves(here), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
     assert not np.allclose(there.weights[layer], slope(net).weights[layer])
+
+
+@pytest.mark.spec("S2.3")
+def test_the_network_of_the_ordinary_equation_has_1153_weights():
+    net = MLP(1, 1, width=32, depth=2, activation="sigmoid", key=jax.random.key(0))
+    assert sum(a.size for a in jax.tree.leaves(net)) == 1153

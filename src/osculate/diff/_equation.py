@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from osculate.core import did_you_mean
 
+from ._keys import LAPLACE, Key
 from ._notation import names
 from ._partials import partials, read_coordinates
 from ._requests import OPERATORS, Coordinates, ask, asked
@@ -55,10 +56,39 @@ class Equation:
                 f"`equation`: called with {sorted(others)}; expected values for "
                 f"{list(self.others)}."
             )
-        fields = {"fields": self.fields, "time": self.over.time}
-        found = partials(u, self.derivatives, self.over.names, **fields)(x)
-        known = dict(zip(self.over.names, x, strict=True)) | others | found._asdict()
+        known = dict(zip(self.over.names, x, strict=True)) | others
+        if self.derivatives:
+            fields = {"fields": self.fields, "time": self.over.time}
+            found = partials(u, self.derivatives, self.over.names, **fields)(x)
+            known |= found._asdict()
         return self.function(**{name: known[name] for name in self.arguments})
+
+    def orders(self, field: str) -> tuple[int, ...]:
+        """Returns how often it differentiates a field by each coordinate, at most.
+
+        Args:
+            field: One of the fields.
+
+        Returns:
+            Orders, one for each coordinate: `(1, 2)` of `u_t - u_xx` over `"t x"`.
+        """
+        keys = [
+            key
+            for name in self.derivatives
+            for asked in (ask(name, fields=self.fields, over=self.over),)
+            if asked.field == field
+            for key in asked.keys
+        ]
+        space = self.over.space
+        return tuple(
+            max((_times(key, i, i in space) for key in keys), default=0)
+            for i in range(len(self.over.names))
+        )
+
+
+def _times(key: Key, coordinate: int, is_space: bool) -> int:
+    """Returns how often a derivative is one by a coordinate."""
+    return key.count(coordinate) + 2 * is_space * key.count(LAPLACE)
 
 
 def equation(

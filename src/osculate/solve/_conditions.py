@@ -1,0 +1,217 @@
+"""Conditions: what holds on the faces of a domain."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, final
+
+import equinox as eqx
+import numpy as np
+
+from osculate import diff
+from osculate.core import InputError, did_you_mean
+
+from ._box import LOWER, BoxFace
+from ._domain import Side
+from ._given import NORMAL, Given, Words, given
+
+
+@final
+class Periodic(eqx.Module):
+    """Both ends of a coordinate are the same place."""
+
+
+def periodic() -> Periodic:
+    """Returns the condition that both ends of a coordinate are the same place.
+
+    Returns:
+        A condition for `boundary={"x": periodic()}`: all fields have the period of the
+        box in this coordinate, with all their derivatives.
+    """
+    return Periodic()
+
+
+class Condition(NamedTuple):
+    """One demand on one face.
+
+    Attributes:
+        side: The face.
+        name: What is prescribed, `"u"`, `"u_t"`; `"residual"` for an equation.
+        field: The field that a value is prescribed of; empty for an equation.
+        order: Of the derivative along the coordinate of the face; -1 for a name that
+            is no such derivative, and for an equation.
+        value: What it is, or the equation whose residual vanishes.
+    """
+
+    side: Side
+    name: str
+    field: str
+    order: int
+    value: Given | diff.Equation
+
+    @property
+    def label(self) -> str:
+        """Where it holds."""
+        return self.side.name
+
+    @property
+    def words(self) -> str:
+        """What holds, in words."""
+        return f"{self.name} at {self.side.name}"
+
+
+class Conditions(NamedTuple):
+    """All conditions of a problem.
+
+    Attributes:
+        listed: Those on faces.
+        periodic: Places of the coordinates that are periodic.
+    """
+
+    listed: tuple[Condition, ...]
+    periodic: tuple[int, ...]
+
+
+def conditions(initial: Any, boundary: Any, words: Words) -> Conditions:
+    """Reads what a user prescribes.
+
+    Args:
+        initial: What holds at the beginning of time: a value of the one field, or a
+            dictionary by what is prescribed, `{"u": ..., "u_t": ...}`.
+        boundary: Likewise on all faces in space; or a dictionary by face.
+        words: The names that exist.
+
+    Returns:
+        The conditions.
+
+    Raises:
+        InputError: If a face or a name does not exist, something is prescribed twice,
+            or periodic and prescribed.
+    """
+    listed: list[Condition] = []
+    cyclic: list[int] = []
+    if initial is not None:
+        if not words.domain.time:
+            raise InputError(
+                "`solve.problem`: `initial` is given, but the domain has no time.\n"
+                "Multiply it with `solve.time(t=(0, 1))`, or use `boundary`."
+            )
+        side = words.domain.sides[f"{words.domain.time[0]}={LOWER}"]
+        listed += _on(side, initial, words)
+    for name, value in _by_face(boundary, words):
+        sides = words.domain.named(name)
+        if isinstance(value, Periodic):
+            cyclic.append(_cycle(name, sides, words))
+            continue
+        for side in sides:
+            listed += _on(side, value, words)
+    _refuse_twice(listed, cyclic, words)
+    return Conditions(tuple(listed), tuple(cyclic))
+
+
+def _by_face(boundary: Any, words: Words) -> list[tuple[str, Any]]:
+    if boundary is None:
+        return []
+    if not isinstance(boundary, Mapping):
+        return [("all", boundary)]
+    if all(_readings(name, words) for name in boundary):
+        return [("all", boundary)]
+    return list(boundary.items())
+
+
+def _readings(name: str, words: Words) -> list[diff.Partial]:
+    """Returns the fields and derivatives that a name may stand for."""
+    over = (*words.domain.names, NORMAL)
+    return diff.readings(name, fields=tuple(words.fields), over=over)
+
+
+def _on(side: Side, value: Any, words: Words) -> list[Condition]:
+    """Reads all that holds on one face."""
+    what = f"the condition at {side.name}"
+    if isinstance(value, Mapping):
+        return [_named(side, name, each, words) for name, each in value.items()]
+    if isinstance(value, list):
+        return [each for one in value for each in _on(side, one, words)]
+    found = given(value, words, what)
+    if isinstance(found, diff.Equation):
+        return [Condition(side, "residual", "", -1, found)]
+    if len(words.fields) > 1:
+        raise InputError(
+            f"`solve.problem`: {what} does not say of which field; there are "
+            f"{list(words.fields)}.\nWrite a dictionary: "
+            f"{{{next(iter(words.fields))!r}: ...}}."
+        )
+    field = next(iter(words.fields))
+    return [_checked(Condition(side, field, field, 0, found), words)]
+
+
+def _named(side: Side, name: str, value: Any, words: Words) -> Condition:
+    """Reads what one field, or one derivative, is prescribed to be."""
+    what = f"the condition on {name} at {side.name}"
+    found = given(value, words, what)
+    if isinstance(found, diff.Equation):
+        return Condition(side, name, "", -1, found)
+    if name in words.fields:
+        return _checked(Condition(side, name, name, 0, found), words)
+    readings = _readings(name, words)
+    if len(readings) != 1:
+        raise InputError(
+            f"`solve.problem`: {what}: {name!r} is no field and no derivative of one; "
+            f"fields are {list(words.fields)}."
+            f"{did_you_mean(name, words.fields)}\n"
+            "Write a function of what is to vanish for anything else."
+        )
+    (reading,) = readings
+    return _checked(
+        Condition(side, name, reading.field, _order(side, reading.key), found), words
+    )
+
+
+def _order(side: Side, key: tuple[int, ...]) -> int:
+    """Returns how often a derivative is taken along the coordinate of a face, or -1."""
+    if not isinstance(side.face, BoxFace):
+        return -1
+    own = side.start + side.face.axis
+    return len(key) if set(key) == {own} else -1
+
+
+def _checked(condition: Condition, words: Words) -> Condition:
+    """Refuses an array of another shape than that of the field."""
+    value, size = condition.value, words.fields[condition.field]
+    if isinstance(value, Given) and value.function is None:
+        shape, wanted = np.shape(value.value), (size,) if size else ()
+        if shape not in ((), wanted):
+            raise InputError(
+                f"`solve.problem`: {condition.words} is of shape {shape}; the field has"
+                f" the shape {wanted}.\nPrescribe one number for each component."
+            )
+    return condition
+
+
+def _cycle(name: str, sides: tuple[Side, ...], words: Words) -> int:
+    axes = {
+        s.start + s.face.axis if isinstance(s.face, BoxFace) else None for s in sides
+    }
+    place = axes.pop() if len(axes) == 1 and len(sides) == 2 else None
+    if place is None:
+        raise InputError(
+            f"`solve.problem`: {name!r} cannot be periodic; expected a coordinate of a "
+            "box, both of whose ends are meant.\nWrite boundary={'x': periodic()}."
+        )
+    return place
+
+
+def _refuse_twice(listed: list[Condition], cyclic: list[int], words: Words) -> None:
+    seen = set()
+    for condition in listed:
+        side, where = condition.side, (condition.side.name, condition.name)
+        if condition.field and where in seen:
+            raise InputError(
+                f"`solve.problem`: {condition.words} is prescribed twice.\n"
+                "Take one of them out."
+            )
+        seen.add(where)
+        if isinstance(side.face, BoxFace) and side.start + side.face.axis in cyclic:
+            name = words.domain.names[side.start + side.face.axis]
+            raise InputError(
+                f"`solve.problem`: {condition.words} is prescribed, and {name} is "
+                "periodic.\nTake one of them out."
+            )

@@ -1,0 +1,119 @@
+"""Whether conditions agree where two faces meet."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from osculate.core import InputError
+
+from ._box import BoxFace
+from ._conditions import Condition
+from ._given import Given, Words
+
+LOOKS, TOLERANCE = 64, 1e-6
+
+
+def refuse_corners(
+    listed: Sequence[Condition],
+    words: Words,
+    others: Mapping[str, Any],
+    *,
+    allow: bool,
+) -> tuple[Condition, ...]:
+    """Compares what two faces prescribe where they meet.
+
+    Args:
+        listed: Conditions that trial functions are to satisfy.
+        words: The names that exist.
+        others: Values of constants, and of unknowns to begin with.
+        allow: Return the conditions that contradict earlier ones.
+
+    Returns:
+        Conditions that cannot be met exactly; none unless `allow`.
+
+    Raises:
+        InputError: If two contradict each other, unless `allow`.
+    """
+    torn: list[Condition] = []
+    for a, b in itertools.combinations(listed, 2):
+        if a in torn or b in torn or a.field != b.field:
+            continue
+        gap = _gap(a, b, words, others)
+        if gap is None or not gap[0] > TOLERANCE:
+            continue
+        if not allow:
+            _, where, left, right = gap
+            raise InputError(
+                f"`solve.problem`: {a.words} and {b.words} contradict each other where "
+                f"the faces meet: at {where} one says {left:.6g}, the other "
+                f"{right:.6g}.\nCorrect one of them, or declare it: corners='allow'."
+            )
+        torn.append(b)
+    return tuple(torn)
+
+
+def _gap(
+    a: Condition, b: Condition, words: Words, others: Mapping[str, Any]
+) -> tuple[float, str, float, float] | None:
+    """Returns the largest contradiction: its size, where, and both values."""
+    one, two = _place(a), _place(b)
+    if two is None or one == two:
+        a, b, one, two = b, a, two, one
+    if two is None or one == two:
+        return None  # faces that do not meet, or meet in a way that is not looked at
+    domain = words.domain
+    if domain.time and not words.size - 1:
+        return None
+    points = domain.points_on(a.side, LOOKS, jr.key(0))
+    at = float(b.side.face.value)  # pyright: ignore[reportAttributeAccessIssue]
+    points = points.at[:, two].set(at)
+    first = _value(a, b.order, two, points, others)
+    if one is None:
+        second = _value(b, 0, 0, points, others)
+    else:
+        second = _value(b, a.order, one, points, others)
+    off = np.abs(np.asarray(first - second)).reshape(len(points), -1).max(axis=1)
+    size = 1 + max(float(jnp.max(jnp.abs(first))), float(jnp.max(jnp.abs(second))))
+    worst = int(off.argmax())
+    spot = ", ".join(
+        f"{n}={v:.4g}" for n, v in zip(domain.names, points[worst], strict=True)
+    )
+    pick = lambda v: float(np.asarray(v[worst]).reshape(-1)[0])
+    return float(off[worst]) / size, spot, pick(first), pick(second)
+
+
+def _place(condition: Condition) -> int | None:
+    """Returns the coordinate that a face of a box holds."""
+    side = condition.side
+    return side.start + side.face.axis if isinstance(side.face, BoxFace) else None
+
+
+def _value(
+    condition: Condition,
+    order: int,
+    place: int,
+    points: Float[Array, "N D"],
+    others: Mapping[str, Any],
+) -> Array:
+    """Returns derivatives of what is prescribed, along a coordinate of the face."""
+    value = condition.value
+    if not isinstance(value, Given):
+        raise TypeError(f"{condition.words}: not a value")
+    f = lambda x: value(x, others)
+    for _ in range(order):
+        f = _derivative(f, place)
+    return jax.vmap(f)(points)
+
+
+def _derivative(f: Any, place: int) -> Any:
+    def derivative(x: Float[Array, " D"]) -> Array:
+        unit = jnp.asarray(np.eye(x.shape[0])[place], x.dtype)
+        return jax.jvp(f, (x,), (unit,))[1]
+
+    return derivative

@@ -1,0 +1,339 @@
+"""Trial functions: networks that satisfy conditions whatever their weights are.
+
+A field is `u = A + B N`: A takes the prescribed values on the faces, B vanishes there,
+N is the network. A is built face by face, the coordinates of boxes one after the other:
+what A lacks at the ends of a coordinate is added, spread by polynomials.
+
+Reference: Lagaris, Likas and Fotiadis (1998), Artificial neural networks for solving
+ordinary and partial differential equations, section III; Gordon and Hall (1973),
+Transfinite element methods, for the blending.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from osculate.core import Fixed
+
+from ._box import BoxFace
+from ._cloud import CloudFace
+from ._conditions import Condition, Conditions
+from ._domain import Domain, Side
+from ._given import Given
+
+Others = Mapping[str, Any]
+Function = Callable[[Float[Array, " D"], Others], Array]
+
+
+class End(NamedTuple):
+    """What is prescribed at one end of a coordinate.
+
+    Attributes:
+        at: The value of the coordinate there.
+        orders: Of the derivatives along it, 0 to m - 1.
+        values: What they are.
+        blends: Polynomials in the coordinate, lowest power first, one for each order:
+            this derivative is 1 at this end, all others that are prescribed are 0.
+    """
+
+    at: float
+    orders: tuple[int, ...]
+    values: tuple[Given, ...]
+    blends: tuple[tuple[float, ...], ...]
+
+
+class Axis(NamedTuple):
+    """A coordinate of a box with conditions at its ends.
+
+    Attributes:
+        place: Of the coordinate in a point.
+        low: Its smallest value.
+        length: Of its interval.
+        ends: One or both.
+        powers: Of the distances from both ends, with which B vanishes there.
+    """
+
+    place: int
+    low: float
+    length: float
+    ends: tuple[End, ...]
+    powers: tuple[int, int]
+
+    def share(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Returns where a point lies between the ends: 0 to 1."""
+        return (x[self.place] - self.low) / self.length
+
+    def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Returns a polynomial that vanishes at the ends, of size 1 between them."""
+        s, (m, n) = self.share(x), self.powers
+        top = (m / (m + n)) ** m * (n / (m + n)) ** n
+        return _power(s, m) * _power(1 - s, n) / top
+
+
+class Rim(NamedTuple):
+    """The faces of a region that is no box, or all faces with one value.
+
+    Attributes:
+        sides: The faces.
+        values: What the field is on each.
+    """
+
+    sides: tuple[Side, ...]
+    values: tuple[Given, ...]
+
+    def value(self, x: Float[Array, " D"], others: Others) -> Array:
+        """Returns a function that is the prescribed one on every face."""
+        if all(value == self.values[0] for value in self.values):
+            return self.values[0](x, others)
+        away = [side.distance(x) for side in self.sides]
+        weights = [math.prod(away[:k] + away[k + 1 :]) for k in range(len(away))]
+        parts = [
+            weight * value(x, others)
+            for weight, value in zip(weights, self.values, strict=True)
+        ]
+        return sum(parts[1:], parts[0]) / sum(weights[1:], weights[0])
+
+    def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Returns a function that vanishes on every face."""
+        return math.prod(side.distance(x) for side in self.sides)  # pyright: ignore[reportReturnType]
+
+
+class Hard(NamedTuple):
+    """How one field satisfies its conditions.
+
+    Attributes:
+        size: Of the field, 0 for a scalar.
+        rim: Faces that are no ends of coordinates.
+        axes: Coordinates with conditions, time last.
+    """
+
+    size: int
+    rim: Rim | None
+    axes: tuple[Axis, ...]
+
+    def value(self, x: Float[Array, " D"], others: Others) -> Array | None:
+        """Returns A: the prescribed values, spread over the domain; None for 0."""
+        lift: Function | None = None
+        if self.rim and not all(value.is_zero for value in self.rim.values):
+            lift = self.rim.value
+        for axis in self.axes:
+            lift = _blended(lift, axis)
+        return None if lift is None else self._shaped(lift(x, others))
+
+    def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""] | None:
+        """Returns B: 0 where something is prescribed; None for 1."""
+        first = (self.rim,) if self.rim else ()
+        parts = [part.vanishing(x) for part in (*first, *self.axes)]
+        return math.prod(parts) if parts else None  # pyright: ignore[reportReturnType]
+
+    def _shaped(self, value: Array) -> Array:
+        return jnp.broadcast_to(value, (self.size,) if self.size else ())
+
+
+@final
+class Trial(eqx.Module):
+    """Named fields that satisfy the hard conditions, as a function of a point.
+
+    Attributes:
+        net: Named fields of a point, of unit scale.
+        hard: By field, how it satisfies its conditions.
+        scale: What each field of the network is multiplied with.
+        constants: Values by name; not trained.
+    """
+
+    net: PyTree[Any]
+    hard: tuple[tuple[str, Hard], ...] = eqx.field(static=True)
+    scale: Fixed
+    constants: Fixed
+
+    def __call__(
+        self, x: Float[Array, " D"], unknowns: Others
+    ) -> dict[str, Float[Array, "..."]]:
+        """Returns the fields at a point.
+
+        Args:
+            x: The point.
+            unknowns: Values by name, of those that conditions depend on.
+
+        Returns:
+            Arrays by the name of the field.
+        """
+        others = {**self.constants.value, **unknowns}
+        raw, found = self.net(x), {}
+        for name, hard in self.hard:
+            u = self.scale.value[name] * raw[name]
+            B, A = hard.vanishing(x), hard.value(x, others)
+            u = u if B is None else B * u
+            found[name] = u if A is None else A + u
+        return found
+
+
+def hardened(
+    domain: Domain, found: Conditions, fields: Mapping[str, int]
+) -> tuple[dict[str, Hard], tuple[Condition, ...]]:
+    """Sorts conditions into those that trial functions satisfy, and the rest.
+
+    Hard are values of fields on any face but that of a cloud of points, and derivatives
+    along a coordinate of a box at its end where all lower ones are prescribed, too.
+
+    Args:
+        domain: The domain.
+        found: All conditions.
+        fields: Size by name.
+
+    Returns:
+        By field, how it satisfies its conditions; and those that are left.
+    """
+    hard, left = {}, [c for c in found.listed if c.order < 0]
+    for field, size in fields.items():
+        own = [c for c in found.listed if c.field == field and c.order >= 0]
+        left += [c for c in own if isinstance(c.side.face, CloudFace)]
+        rim, others = _rim(
+            [c for c in own if not isinstance(c.side.face, BoxFace | CloudFace)]
+        )
+        axes, rest = _axes([c for c in own if isinstance(c.side.face, BoxFace)])
+        left += others + rest
+        axes.sort(key=lambda axis: domain.names[axis.place] in domain.time)
+        hard[field] = Hard(size, rim, tuple(axes))
+    order = {id(c): k for k, c in enumerate(found.listed)}
+    return hard, tuple(sorted(left, key=lambda c: order[id(c)]))
+
+
+def _rim(own: Sequence[Condition]) -> tuple[Rim | None, list[Condition]]:
+    """Returns what is prescribed on the faces of the first region that is no box."""
+    first = [c for c in own if c.side.start == own[0].side.start]
+    if not first:
+        return None, []
+    rim = Rim(tuple(c.side for c in first), tuple(_read(c) for c in first))
+    return rim, [c for c in own if c not in first]
+
+
+def _axes(boxed: Sequence[Condition]) -> tuple[list[Axis], list[Condition]]:
+    """Returns coordinates with conditions at their ends, and conditions left."""
+    by_place: dict[int, dict[str, dict[int, Condition]]] = {}
+    for c in boxed:
+        face = _box_face(c)
+        ends = by_place.setdefault(c.side.start + face.axis, {})
+        ends.setdefault(c.side.name, {})[c.order] = c
+    axes, left = [], []
+    for place, ends in by_place.items():
+        kept = []
+        for orders in ends.values():
+            m = next(k for k in range(len(orders) + 1) if k not in orders)
+            left += [c for order, c in orders.items() if order > m]
+            if m:
+                kept.append([orders[k] for k in range(m)])
+        if kept:
+            axes.append(_axis(place, kept))
+    return axes, left
+
+
+def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
+    """Returns one coordinate, with the polynomials that blend its ends."""
+    face = _box_face(kept[0][0])
+    low, high = face.low[face.axis], face.high[face.axis]
+    demands = [
+        (0.0 if _box_face(c).is_lower else 1.0, c.order) for end in kept for c in end
+    ]
+    rows = [
+        [_derivative(p, order, s) for p in range(len(demands))] for s, order in demands
+    ]
+    solved = np.linalg.solve(np.array(rows), np.eye(len(demands)))
+    solved = np.round(5040 * solved) / 5040 + 0.0  # exact: they are small fractions
+    ends, start = [], 0
+    for end in kept:
+        blends = []
+        for k, c in enumerate(end):
+            scale = (high - low) ** c.order
+            blends.append(tuple((scale * solved[:, start + k]).tolist()))
+        start += len(end)
+        values = tuple(_read(c) for c in end)
+        at, orders = _box_face(end[0]).value, tuple(c.order for c in end)
+        ends.append(End(at, orders, values, tuple(blends)))
+    powers = [0, 0]
+    for end in kept:
+        powers[0 if _box_face(end[0]).is_lower else 1] = len(end)
+    return Axis(place, low, high - low, tuple(ends), (powers[0], powers[1]))
+
+
+def _derivative(power: int, order: int, s: float) -> float:
+    """Returns a derivative of `s^power`."""
+    if order > power:
+        return 0.0
+    return math.perm(power, order) * s ** (power - order)
+
+
+def _box_face(condition: Condition) -> BoxFace:
+    face = condition.side.face
+    if not isinstance(face, BoxFace):
+        raise TypeError(f"{condition.words}: not an end of a coordinate")
+    return face
+
+
+def _read(condition: Condition) -> Given:
+    if not isinstance(condition.value, Given):
+        raise TypeError(f"{condition.words}: not a value")
+    return condition.value
+
+
+def _blended(lift: Function | None, axis: Axis) -> Function | None:
+    """Adds what is lacking at the ends of a coordinate, spread by polynomials."""
+    zero = all(value.is_zero for end in axis.ends for value in end.values)
+    if lift is None and zero:
+        return None
+
+    def blended(x: Float[Array, " D"], others: Others) -> Array:
+        s = axis.share(x)
+        total = None if lift is None else lift(x, others)
+        for end in axis.ends:
+            held = _moved(x, axis.place, end.at)
+            for order, value, blend in zip(
+                end.orders, end.values, end.blends, strict=True
+            ):
+                lacking = None if value.is_zero else value(held, others)
+                if lift is not None:
+                    there = _along(lift, axis.place, order)(held, others)
+                    lacking = -there if lacking is None else lacking - there
+                if lacking is not None:
+                    part = _polynomial(blend, s) * lacking
+                    total = part if total is None else total + part
+        return jnp.zeros_like(s) if total is None else total
+
+    return blended
+
+
+def _moved(x: Float[Array, " D"], place: int, value: float) -> Float[Array, " D"]:
+    """Returns the point of the face beside a point."""
+    at = jnp.asarray([value], x.dtype)
+    return jnp.concatenate([x[:place], at, x[place + 1 :]])
+
+
+def _along(function: Function, place: int, order: int) -> Function:
+    """Returns the derivative of some order by one coordinate."""
+    if order == 0:
+        return function
+    lower = _along(function, place, order - 1)
+
+    def derivative(x: Float[Array, " D"], others: Others) -> Array:
+        unit = jnp.asarray(np.eye(x.shape[0])[place], x.dtype)
+        return jax.jvp(lambda p: lower(p, others), (x,), (unit,))[1]
+
+    return derivative
+
+
+def _polynomial(powers: Sequence[float], s: Float[Array, ""]) -> Array:
+    """Evaluates by Horner's rule."""
+    found = jnp.full_like(s, powers[-1])
+    for c in reversed(powers[:-1]):
+        found = found * s + c
+    return found
+
+
+def _power(s: Float[Array, ""], power: int) -> Array:
+    return s**power if power else jnp.ones_like(s)

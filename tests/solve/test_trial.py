@@ -1,0 +1,158 @@
+"""Trial functions satisfy their conditions whatever the weights are."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from osculate import diff, solve
+
+PI = jnp.pi
+
+
+def trial(problem, key):
+    model = solve.model_of(problem, width=5, depth=1, key=key)
+    return lambda x: solve.fields_of(model)(x)["u"]
+
+
+def partial(u, name, names):
+    return diff.partial(u, name, names)
+
+
+def heat(**changes):
+    choices = {
+        "initial": lambda x: jnp.sin(PI * x) + x,
+        "boundary": {"x=lower": 0.0, "x=upper": lambda t: jnp.exp(t)},
+    }
+    return solve.problem(
+        solve.interval(x=(0, 1)) * solve.time(t=(0, 2)),
+        lambda u_t, u_xx: u_t - u_xx,
+        **{**choices, **changes},
+    )
+
+
+@pytest.mark.spec("S2.2")
+def test_value_at_one_end_is_met_to_the_last_bit(key):
+    problem = solve.problem(
+        solve.interval(x=(0, 3)), lambda u_x, x: u_x - 2 * x, boundary={"x=lower": 1.7}
+    )
+    for k in range(5):
+        u = trial(problem, jr.fold_in(key, k))
+        assert float(u(jnp.zeros(1))) == 1.7
+    assert float(u(jnp.ones(1))) != 1.7
+
+
+def test_value_and_velocity_at_the_beginning(key):
+    problem = solve.problem(
+        solve.interval(x=(0, 1)) * solve.time(t=(0, 1)),
+        lambda u_tt, u_xx: u_tt - u_xx,
+        initial={"u": lambda x: jnp.sin(PI * x), "u_t": lambda x: x * (1 - x)},
+        boundary={"x": 0.0},
+    )
+    u = trial(problem, key)
+    for x in (0.1, 0.5, 0.93):
+        p = jnp.array([x, 0.0])
+        assert float(u(p)) == pytest.approx(np.sin(np.pi * x), abs=1e-15)
+        slope = partial(u, "u_t", "x t")(p)
+        assert float(slope) == pytest.approx(x * (1 - x), abs=1e-15)
+        for end in (0.0, 1.0):
+            assert float(u(jnp.array([end, x]))) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_values_that_differ_between_faces_are_blended(key):
+    u = trial(heat(), key)
+    for s in np.linspace(0, 1, 7):
+        exact = np.sin(np.pi * s) + s
+        assert float(u(jnp.array([s, 0.0]))) == pytest.approx(exact, abs=1e-15)
+        t = 2 * s
+        assert float(u(jnp.array([1.0, t]))) == pytest.approx(np.exp(t), rel=4e-16)
+        assert float(u(jnp.array([0.0, t]))) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_slope_beside_value_at_both_ends(key):
+    problem = solve.problem(
+        solve.interval(x=(1, 3)),
+        lambda u_xxxx: u_xxxx - 1.0,
+        boundary={
+            "x=lower": {"u": 0.5, "u_x": -1.0},
+            "x=upper": {"u": 2.0, "u_x": 3.0},
+        },
+    )
+    u = trial(problem, key)
+    for at, value, slope in ((1.0, 0.5, -1.0), (3.0, 2.0, 3.0)):
+        p = jnp.array([at])
+        assert float(u(p)) == pytest.approx(value, abs=1e-14)
+        assert float(partial(u, "u_x", "x")(p)) == pytest.approx(slope, abs=1e-13)
+
+
+def test_values_on_all_faces_of_a_square(key):
+    exact = lambda x, y: jnp.sin(x) * jnp.exp(y) + x * y
+    problem = solve.problem(
+        solve.box(x=(0, 1), y=(-1, 2)), lambda lap_u: lap_u, boundary=exact
+    )
+    u = trial(problem, key)
+    with_weights = trial(problem, jr.fold_in(key, 1))
+    for side in problem.domain.sides.values():
+        points = problem.domain.points_on(side, 20, key)
+        truth = exact(points[:, 0], points[:, 1])
+        assert jnp.allclose(jax.vmap(u)(points), truth, rtol=0, atol=3e-15)
+    inside = jnp.array([0.5, 0.5])
+    assert not jnp.allclose(u(inside), with_weights(inside), atol=1e-3)
+
+
+def test_periodic_fields_close_with_all_derivatives(key):
+    problem = solve.problem(
+        solve.interval(x=(-1, 1)) * solve.time(t=(0, 1)),
+        lambda u_t, u_x: u_t + u_x,
+        initial=lambda x: jnp.sin(PI * x),
+        boundary={"x": solve.periodic()},
+    )
+    u = trial(problem, key)
+    for name in ("u", "u_x", "u_xx", "u_tx"):
+        at = partial(u, name, "x t")
+        low, high = at(jnp.array([-1.0, 0.3])), at(jnp.array([1.0, 0.3]))
+        assert float(low) == pytest.approx(float(high), abs=1e-12)
+
+
+def test_an_unknown_in_a_condition_moves_the_trial_function(key):
+    problem = heat(
+        boundary={"x=lower": lambda t, a: a * t, "x=upper": lambda t: jnp.exp(t)},
+        unknowns={"a": 2.0},
+    )
+    model = solve.model_of(problem, width=3, depth=1, key=key)
+    at = jnp.array([0.0, 0.5])
+    assert float(solve.fields_of(model)(at)["u"]) == pytest.approx(1.0)
+    model = {**model, "unknowns": {"a": jnp.asarray(4.0)}}
+    assert float(solve.fields_of(model)(at)["u"]) == pytest.approx(2.0)
+
+
+def test_conditions_that_cannot_be_built_in_stay_soft():
+    problem = heat(
+        boundary={"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 2 * u - 1.0}
+    )
+    assert [c.words for c in problem.soft] == ["residual at x=upper"]
+    neumann = heat(boundary={"x=lower": 0.0, "x=upper": {"u_x": 0.0}})
+    assert [c.words for c in neumann.soft] == ["u_x at x=upper"]
+    assert "hard       u: t=lower (value)" in neumann.explain()
+
+
+def test_soft_conditions_are_residuals_of_the_outward_normal(key):
+    problem = heat(
+        boundary={
+            "x=lower": lambda u, u_n: u_n + 2 * u,
+            "x=upper": {"u_x": 3.0},
+        },
+        initial=lambda x: x**2,
+    )
+    model = solve.model_of(problem, width=4, depth=1, key=key)
+    objective = solve.objective_of(problem)
+    samples = solve.samples_of(problem, solve.Counts(8, 5), key)
+    found = objective.outputs(model, samples)
+    u = lambda x: solve.fields_of(model)(x)["u"]
+    for k, p in enumerate(samples["x=lower"].x):
+        slope = partial(u, "u_x", "x t")(p)
+        assert jnp.allclose(found["x=lower"]["residual"][k], -slope + 2 * u(p))
+    for k, p in enumerate(samples["x=upper"].x):
+        slope = partial(u, "u_x", "x t")(p)
+        assert jnp.allclose(found["x=upper"]["u_x"][k], slope - 3.0)
