@@ -8,12 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ._evaluation import Evaluation
-from ._numbers import power_of_ten
+from ._levels import LEVELS, decades, level_edges, level_words
 from ._panel import Panel, labelled
 from ._svg import distinct, dots, draw, limits, log_y, strokes
 
 MOST_MAPS = 12
-LEVELS = 6
 
 
 @final
@@ -73,15 +72,11 @@ def _worst(evaluation: Evaluation, names: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _decades(errors: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """Returns the exponent of the highest level, and the step between levels."""
-    positive = np.concatenate([e[np.isfinite(e) & (e > 0)] for e in errors.values()])
-    if not positive.size:
-        return 0.0, 1.0
-    logs = np.log10(positive)
-    low, high = np.percentile(logs, 10), float(logs.max())
-    step = 0.5 if high - low <= 3 else 1.0
-    return float(np.ceil(high / step - 1e-9) * step), step
+def _logs(errors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the decimal logarithms of all errors that have one."""
+    return np.log10(
+        np.concatenate([e[np.isfinite(e) & (e > 0)] for e in errors.values()])
+    )
 
 
 def _errors_over_line(
@@ -91,9 +86,9 @@ def _errors_over_line(
     tail: str,
 ) -> ErrorMaps:
     name, x = evaluation.inputs[0], evaluation.x[:, 0]
-    top, _ = _decades(errors)
-    positive = np.concatenate([e[np.isfinite(e) & (e > 0)] for e in errors.values()])
-    floor = float(np.floor(np.log10(positive.min()))) if positive.size else top - 3
+    logs = _logs(errors)
+    top, _ = decades(logs)
+    floor = float(np.floor(logs.min())) if logs.size else top - 3
     floor = max(min(floor, top - 2), top - 8)
 
     def over(error: np.ndarray, alt: str) -> str:
@@ -139,8 +134,7 @@ def _errors_over_plane(
     tail: str,
 ) -> ErrorMaps:
     first, second, shares = _leading_inputs(evaluation.x, list(errors.values()))
-    top, step = _decades(errors)
-    edges = top - step * np.arange(LEVELS - 1, 0, -1)
+    edges = level_edges(*decades(_logs(errors)))
     most = int(np.clip(4000 // len(errors), 300, 1200))
     x, y = evaluation.x[:, first], evaluation.x[:, second]
     seen_x, seen_y = training_x[:, first], training_x[:, second]
@@ -184,13 +178,7 @@ def _errors_over_plane(
             f"the variation of the error are shown: {names[0]} ({shares[0]:.0%}) and "
             f"{names[1]} ({shares[1]:.0%})."
         )
-    bounds = [power_of_ten(float(edge)) for edge in edges]
-    levels = (
-        f"below {bounds[0]}",
-        *(f"to {bound}" for bound in bounds[1:]),
-        f"above {bounds[-1]}",
-    )
-    return ErrorMaps(panels, sentence + tail, levels)
+    return ErrorMaps(panels, sentence + tail, level_words(edges))
 
 
 def _leading_inputs(

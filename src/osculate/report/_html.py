@@ -1,10 +1,11 @@
 """The report as one HTML file that needs nothing else: no script, no request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ._escape import escaped
 from ._evaluation import Evaluation
-from ._markup import named, plural, section
+from ._frame import cautions_section, document, facts_section, heading
+from ._markup import named, plural
 from ._metrics import Metrics, metrics
 from ._numbers import unit_text
 from ._page import Page
@@ -16,9 +17,6 @@ from ._sections import (
     parity_section,
     slice_section,
 )
-from ._style import style_sheet
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def html(page: Page) -> str:
@@ -37,27 +35,18 @@ def html(page: Page) -> str:
     ours, theirs = page.metrics, page.values_only
     if ours is None:
         ours, theirs = _measured(evaluation)
-    body = "".join(
-        (
-            _head(page),
-            tiles(evaluation, ours, theirs),
-            result_table(evaluation, ours, theirs),
-            parity_section(evaluation, ours),
-            error_section(page),
-            loss_section(page),
-            slice_section(page),
-            gradient_section(evaluation),
-            _warnings(page.warnings),
-            _facts(page.facts),
-        )
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f'<link rel="icon" href="data:,"><title>{escaped(page.title)}</title>'
-        f"<style>{style_sheet()}</style></head>\n<body><main>{body}</main></body></html>\n"
+    return document(
+        page.title,
+        _head(page),
+        tiles(evaluation, ours, theirs),
+        result_table(evaluation, ours, theirs),
+        parity_section(evaluation, ours),
+        error_section(page),
+        loss_section(page.history),
+        slice_section(page),
+        gradient_section(evaluation),
+        cautions_section(page.warnings, "warning"),
+        facts_section(page.facts),
     )
 
 
@@ -75,43 +64,14 @@ def _head(page: Page) -> str:
     outputs = ", ".join(_quantity(name, units) for name in found.outputs)
     rows = page.rows or len(found.x)
     trained = page.training_rows or len(page.training_x)
-    flag = ""
-    if page.warnings:
-        count = plural(len(page.warnings), "warning")
-        flag = f'<a class="flag" href="#warnings">{count}: please read</a>'
-    return (
-        f'<header><p class="over">Osculate report</p><h1>{escaped(page.title)}</h1>'
-        f'<p class="verdict">{escaped(page.verdict)}</p>'
+    more = (
         f'<p class="soft">{outputs} as a function of {inputs}. Measured on '
         f"{rows:,} {escaped(found.kind)}; fitted to "
-        f"{plural(trained, 'training row')}.</p>{flag}</header>"
+        f"{plural(trained, 'training row')}.</p>"
     )
+    return heading(page.title, page.verdict, more, len(page.warnings), "warning")
 
 
 def _quantity(name: str, units: Mapping[str, str]) -> str:
     unit = units.get(name, "")
     return named(name) + (f" [{escaped(unit_text(unit))}]" if unit else "")
-
-
-def _warnings(warnings: Sequence[str]) -> str:
-    if not warnings:
-        return ""
-    items = "".join(f"<li>{escaped(warning)}</li>" for warning in warnings)
-    return (
-        '<section id="warnings"><h2>Warnings</h2>'
-        f'<ul class="warnings card">{items}</ul></section>'
-    )
-
-
-def _facts(facts: Mapping[str, Mapping[str, str]]) -> str:
-    parts = []
-    for title, entries in facts.items():
-        pairs = "".join(
-            f"<dt>{escaped(key)}</dt><dd>{escaped(value)}</dd>"
-            for key, value in entries.items()
-        )
-        parts.append(
-            f'<details class="card"><summary>{escaped(title)}</summary>'
-            f"<dl>{pairs}</dl></details>"
-        )
-    return section("How it was made", *parts) if parts else ""

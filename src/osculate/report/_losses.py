@@ -7,8 +7,9 @@ from typing import final
 import numpy as np
 from matplotlib.axes import Axes
 
+from ._line import line
 from ._panel import Panel
-from ._svg import dots, draw, limits, log_y, paint
+from ._svg import draw, limits, log_y, paint
 
 
 @final
@@ -50,7 +51,7 @@ def losses(history: Mapping[str, np.ndarray]) -> Losses:
             axes.plot([joint] * 2, [low, high], color=paint("ink"), linewidth=0.5)
         for name in names:
             width = 1.7 if name in ("loss", "validation") else 1.1
-            _line(axes, steps, values[name], color=paints[name], width=width)
+            line(axes, steps, values[name], color=paints[name], width=width)
 
     alt = "Loss and its parts over the steps of training."
     if joints:
@@ -83,26 +84,3 @@ def _loss_scale(axes: Axes, values: Sequence[np.ndarray]) -> None:
     low = max(low, high - 16)
     pad = max(0.04 * (high - low), 0.2)
     log_y(axes, 10.0 ** (low - pad), 10.0 ** (high + pad))
-
-
-def _line(
-    axes: Axes, x: np.ndarray, y: np.ndarray, *, color: str, width: float
-) -> None:
-    """Draws a line through the known values, or a dot where there is only one."""
-    low, high = axes.get_ylim()
-    known = np.flatnonzero(np.isfinite(y) & (y >= low) & (y <= high))
-    if known.size == 1:
-        dots(axes, x[known], y[known], color=color, width=4.0)
-        return
-    known = _envelope(known, y, most=600)
-    axes.plot(x[known], y[known], color=paint(color), linewidth=width)
-
-
-def _envelope(index: np.ndarray, y: np.ndarray, *, most: int) -> np.ndarray:
-    """Thins a line to the lowest and highest value of each stretch of steps."""
-    if len(index) <= most:
-        return index
-    kept = {int(index[0]), int(index[-1])}
-    for part in np.array_split(index, most // 2):
-        kept |= {int(part[np.argmin(y[part])]), int(part[np.argmax(y[part])])}
-    return np.array(sorted(kept))

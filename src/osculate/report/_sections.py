@@ -1,42 +1,20 @@
 """The sections of the report that show figures, each with its words."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+
+import numpy as np
 
 from ._error_maps import error_maps
-from ._escape import escaped
 from ._evaluation import Evaluation
+from ._figures import grid, legend
 from ._gradients import gradients
 from ._losses import losses
-from ._markup import named, plural, section, soft
+from ._markup import plural, section, soft
 from ._metrics import Metrics
-from ._numbers import unit_text
 from ._page import Page
-from ._panel import Panel
 from ._parity import MOST_PARITY, parity
 from ._result import by_order
 from ._slices import MOST_SLICES, slices
-
-
-def _grid(panels: Iterable[Panel], kind: str) -> str:
-    return f'<div class="grid {kind}">{"".join(map(_figure, panels))}</div>'
-
-
-def _figure(panel: Panel) -> str:
-    name = f'<b class="n">{escaped(panel.name)}</b>' if panel.name else ""
-    note = f"<span>{escaped(unit_text(panel.note))}</span>" if panel.note else ""
-    caption = f"<figcaption>{name}{note}</figcaption>" if name or note else ""
-    y = f'<div class="ax y">{escaped(unit_text(panel.y))}</div>' if panel.y else ""
-    x = f'<div class="ax x">{escaped(unit_text(panel.x))}</div>' if panel.x else ""
-    return f'<figure class="card">{caption}{y}{panel.svg}{x}</figure>'
-
-
-def _legend(items: Iterable[tuple[str, str, str]], kind: str = "") -> str:
-    """Sets (paint, shape, words) as a legend."""
-    entries = "".join(
-        f'<li><i class="b-{paint} {shape}"></i>{named(words)}</li>'
-        for paint, shape, words in items
-    )
-    return f'<ul class="legend {kind}">{entries}</ul>'
 
 
 def parity_section(evaluation: Evaluation, ours: Metrics) -> str:
@@ -59,8 +37,8 @@ def parity_section(evaluation: Evaluation, ours: Metrics) -> str:
     return section(
         "Prediction against truth",
         soft(text),
-        _legend(key),
-        _grid(parity(evaluation, shown), "small"),
+        legend(key),
+        grid(parity(evaluation, shown), "small"),
     )
 
 
@@ -71,19 +49,19 @@ def error_section(page: Page) -> str:
     return section(
         "Where the error lies",
         soft(maps.sentence),
-        _legend(levels, "steps") if levels else "",
-        _grid(maps.panels, "large"),
+        legend(levels, "steps") if levels else "",
+        grid(maps.panels, "large"),
     )
 
 
-def loss_section(page: Page) -> str:
+def loss_section(history: Mapping[str, np.ndarray]) -> str:
     """Sets the losses over the steps."""
-    found = losses(page.history)
+    found = losses(history)
     if found.panel is None:
         return ""  # a model that was not trained step by step
     heavy = ("loss", "validation")
     keys = [(p, "dash" if n in heavy else "thin", n) for n, p in found.keys]
-    return section("Training", _legend(keys), _grid([found.panel], "whole"))
+    return section("Training", legend(keys), grid([found.panel], "whole"))
 
 
 def slice_section(page: Page) -> str:
@@ -100,7 +78,7 @@ def slice_section(page: Page) -> str:
         soft(f"{plural(left_out, 'further slice')} left out.") if left_out > 0 else ""
     )
     panels = slices(page)
-    return section("Slices and slopes", _legend(key), more, _grid(panels, "large"))
+    return section("Slices and slopes", legend(key), more, grid(panels, "large"))
 
 
 def gradient_section(evaluation: Evaluation) -> str:
@@ -113,4 +91,4 @@ def gradient_section(evaluation: Evaluation) -> str:
         "all have one length."
     )
     key = [("c0", "dash", "surrogate"), ("faint", "dash", "truth, behind")]
-    return section("Gradients", soft(text), _legend(key), _grid(panels, "large"))
+    return section("Gradients", soft(text), legend(key), grid(panels, "large"))

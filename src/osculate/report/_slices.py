@@ -1,12 +1,10 @@
 """Figures of cuts through the surrogate, with its tangents."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from matplotlib.axes import Axes
 
 from ._page import Page, Slice
-from ._panel import Panel, labelled
+from ._panel import Panel, held, labelled
 from ._svg import dots, draw, limits, paint, strokes
 
 MOST_SLICES = 12
@@ -19,18 +17,12 @@ def slices(page: Page) -> list[Panel]:
         Panel(
             svg=_slice(cut),
             name=f"{cut.output} over {cut.input}",
-            note=_held(cut.at, units),
+            note=held(cut.at, units),
             x=labelled(cut.input, units),
             y=labelled(cut.output, units),
         )
         for cut in page.slices[:MOST_SLICES]
     ]
-
-
-def _held(at: Mapping[str, float], units: Mapping[str, str]) -> str:
-    """Returns `"at p = 12.5 MPa"`."""
-    parts = [f"{k} = {v:.4g} {units.get(k, '')}".strip() for k, v in at.items()]
-    return f"at {', '.join(parts)}" if parts else ""
 
 
 def _slice(cut: Slice) -> str:

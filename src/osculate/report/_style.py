@@ -2,10 +2,11 @@
 
 Lines and points use the colours of Okabe and Ito, which readers with any form of
 colour blindness can tell apart; errors use steps of viridis, dark where the error is
-large (on a dark page: bright).
+large (on a dark page: bright). Fields of one sign use more of the same steps (s0..s9),
+fields of both signs go from blue through grey at zero to orange (d0..d10).
 """
 
-from ._svg import PAINTS
+from ._svg import FILLS, PAINTS, STROKES
 
 _LIGHT = {
     "page": "#fbfbf9",
@@ -31,6 +32,27 @@ _LIGHT = {
     "e3": "#2a7a8e",
     "e4": "#424184",
     "e5": "#3b0a50",
+    "s0": "#e9efc0",
+    "s1": "#c3e19b",
+    "s2": "#9ad27e",
+    "s3": "#69bf84",
+    "s4": "#3fa88a",
+    "s5": "#2f8b8d",
+    "s6": "#346f8d",
+    "s7": "#3c558b",
+    "s8": "#403370",
+    "s9": "#3b0a50",
+    "d0": "#053d66",
+    "d1": "#0d659f",
+    "d2": "#4a95c9",
+    "d3": "#8cc0e3",
+    "d4": "#c8dfec",
+    "d5": "#efeee9",
+    "d6": "#f7d6b9",
+    "d7": "#f3af78",
+    "d8": "#e07f3a",
+    "d9": "#b75007",
+    "d10": "#722e00",
 }
 _DARK = {
     "page": "#15171a",
@@ -56,6 +78,27 @@ _DARK = {
     "e3": "#3bb27d",
     "e4": "#9fd93c",
     "e5": "#fde725",
+    "s0": "#3b3358",
+    "s1": "#3f4673",
+    "s2": "#3f5a8b",
+    "s3": "#36748d",
+    "s4": "#2e8c8b",
+    "s5": "#33a283",
+    "s6": "#5ab870",
+    "s7": "#8ace4b",
+    "s8": "#c4dc37",
+    "s9": "#fde725",
+    "d0": "#bfe6ff",
+    "d1": "#77c1f2",
+    "d2": "#4295cc",
+    "d3": "#2a6d99",
+    "d4": "#2b4c65",
+    "d5": "#32363a",
+    "d6": "#61422e",
+    "d7": "#985526",
+    "d8": "#cc7332",
+    "d9": "#f4a065",
+    "d10": "#ffdcbc",
 }
 
 _RULES = """
@@ -112,6 +155,8 @@ td.bar{width:24%;min-width:150px;padding-right:0}
 .grid{display:grid;gap:12px;margin-top:14px;align-items:start}
 .small{grid-template-columns:repeat(auto-fill,minmax(164px,1fr))}
 .large{grid-template-columns:repeat(auto-fill,minmax(240px,1fr))}
+.wide{grid-template-columns:repeat(auto-fill,minmax(310px,1fr))}
+.half{grid-template-columns:repeat(auto-fill,minmax(420px,1fr))}
 .whole{grid-template-columns:1fr}
 figure{margin:0;padding:9px 11px 7px;min-width:0;break-inside:avoid}
 figcaption{font-size:14px;line-height:1.35;display:flex;flex-wrap:wrap;gap:0 8px;
@@ -132,6 +177,13 @@ margin:8px 0 0;padding:0;list-style:none;max-width:none}
 .legend i.dash{height:3px;width:18px;border-radius:2px}
 .legend i.thin{height:2px;width:18px;border-radius:1px}
 .legend.steps{gap:3px 12px}
+.scale{display:flex;align-items:center;margin:5px 0 3px;font-size:12.5px;
+color:var(--soft)}
+.scale i{flex:1 1 10px;max-width:18px;height:9px}
+.scale span{white-space:nowrap}
+.scale span:first-child{margin-right:7px}.scale span:last-child{margin-left:7px}
+pre{margin:14px 0 0;padding:14px 18px;font:13.5px/1.55 ui-monospace,SFMono-Regular,
+Menlo,Consolas,"Liberation Mono",monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 .warnings{margin:14px 0 0;padding:12px 18px 12px 36px;border-left:4px solid var(--c5)}
 .warnings li+li{margin-top:6px}
 .flag{display:inline-block;margin:6px 0 0;color:var(--bad);font-size:15px}
@@ -149,8 +201,8 @@ margin:18px 0 16px}
 .tile{padding:11px 12px 12px}.tile .big{font-size:25px}
 .small{grid-template-columns:repeat(2,minmax(0,1fr));gap:8px}
 .small figure{padding:8px 7px 5px}
-.large{grid-template-columns:minmax(0,1fr)}
-.whole svg text{font-size:14px}
+.large,.wide,.half{grid-template-columns:minmax(0,1fr)}
+.whole svg text{font-size:14px}.half svg text{font-size:12px}
 .card.scroll{padding:2px 12px 8px}table{font-size:13px}th,td{padding-left:9px}
 .bar,.compared .r2{display:none}
 table tr>:first-child:not([colspan]){position:sticky;left:0;background:var(--card);
@@ -159,7 +211,8 @@ dl{grid-template-columns:1fr;gap:1px}dd{margin-bottom:7px}}
 @media print{body{background:#fff;font-size:12px}main{max-width:none;padding:0}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .tile,.card,tr{break-inside:avoid}h2{break-after:avoid;margin-top:28px}
-.small{grid-template-columns:repeat(4,1fr)}.large{grid-template-columns:1fr 1fr}
+.small{grid-template-columns:repeat(4,1fr)}
+.large,.wide,.half{grid-template-columns:1fr 1fr}
 details::details-content{content-visibility:visible;block-size:auto}}
 """
 
@@ -170,9 +223,10 @@ def _variables(colours: dict[str, str]) -> str:
 
 def style_sheet() -> str:
     """Returns the style sheet, with a rule for every paint of the figures."""
-    strokes = "".join(f".k-{p}{{stroke:var(--{p})}}" for p in PAINTS)
-    fills = "".join(f".b-{p}{{background:var(--{p})}}" for p in PAINTS)
+    strokes = "".join(f".k-{p}{{stroke:var(--{p})}}" for p in STROKES)
+    areas = "".join(f"svg .f-{p}{{fill:var(--{p})}}" for p in FILLS)
+    swatches = "".join(f".b-{p}{{background:var(--{p})}}" for p in PAINTS)
     dark = (
         f"@media screen and (prefers-color-scheme:dark){{:root{{{_variables(_DARK)}}}}}"
     )
-    return f":root{{{_variables(_LIGHT)}}}{dark}{_RULES}{strokes}{fills}"
+    return f":root{{{_variables(_LIGHT)}}}{dark}{_RULES}{strokes}{areas}{swatches}"

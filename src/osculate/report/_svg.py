@@ -1,9 +1,10 @@
 """Matplotlib figures as small inline SVG that follows the page's colours.
 
 A figure is drawn in named paints (`paint("ink")`), which the page's style sheet turns
-into colours, light or dark. Only paths and tick labels are kept of what Matplotlib
-writes: no metadata, no ids (so that figures on one page cannot clash), no addresses.
-Names given by the user never enter a figure: they are set as HTML beside it.
+into colours, light or dark: `STROKES` for lines and points, `FILLS` for areas; a path
+is one or the other. Only paths and tick labels are kept of what Matplotlib writes: no
+metadata, no ids (so that figures on one page cannot clash), no addresses. Names given
+by the user never enter a figure: they are set as HTML beside it.
 """
 
 import io
@@ -24,11 +25,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from ._escape import escaped
 from ._numbers import power_of_ten
 
-PAINTS = (
-    *("ink", "faint", "grid"),
-    *(f"c{i}" for i in range(7)),
-    *(f"e{i}" for i in range(6)),
-)
+ERRORS = tuple(f"e{i}" for i in range(6))
+SEQUENTIAL = tuple(f"s{i}" for i in range(10))
+DIVERGING = tuple(f"d{i}" for i in range(11))
+STROKES = ("ink", "faint", "grid", *(f"c{i}" for i in range(7)), *ERRORS)
+FILLS = (*ERRORS, *SEQUENTIAL, *DIVERGING)
+PAINTS = (*STROKES, *SEQUENTIAL, *DIVERGING)
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "osculate",
@@ -171,6 +173,20 @@ def dots(
     strokes(axes, points, ends, color=color, width=width, alpha=alpha)
 
 
+def area(axes: Axes, outline: Path, *, color: str) -> None:
+    """Fills an area; holes in it run the other way round."""
+    if np.size(outline.vertices):
+        axes.add_artist(
+            PathPatch(
+                outline,
+                facecolor=paint(color),
+                edgecolor="none",
+                linewidth=0,
+                zorder=1.5,  # below lines, wherever it is drawn
+            )
+        )
+
+
 def distinct(
     axes: Axes,
     x: np.ndarray,
@@ -214,7 +230,7 @@ def _compact(svg: str, alt: str, size: tuple[int, int]) -> str:
     for node in ET.fromstring(svg).iter():
         tag = node.tag.rpartition("}")[2]
         style = _declarations(node.get("style", ""))
-        if tag == "path" and style.get("stroke", "none") != "none" and node.get("d"):
+        if tag == "path" and _pen(style) and node.get("d"):
             head, body = _attributes(style), _short_path(node.get("d", ""))
             if parts and parts[-1][0] == head:
                 body = parts.pop()[1] + body
@@ -236,9 +252,18 @@ def _declarations(style: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in pairs}
 
 
+def _pen(style: dict[str, str]) -> str:
+    """Returns whether a path is a `"stroke"` or a `"fill"`, `""` if it is neither."""
+    keys = (key for key in ("stroke", "fill") if style.get(key, "none") != "none")
+    return next(keys, "")
+
+
 def _attributes(style: dict[str, str]) -> str:
     """Returns the attributes of a path: its paint as a class, and its pen."""
-    name = PAINTS[int(style["stroke"][1:], 16) - 1]
+    pen = _pen(style)
+    name = PAINTS[int(style[pen][1:], 16) - 1]
+    if pen == "fill":
+        return f' class="f-{name}"'
     found = f' class="k-{name}" stroke-width="{style.get("stroke-width", "1")}"'
     for key in ("stroke-opacity", "stroke-dasharray"):
         if key in style:
@@ -249,19 +274,23 @@ def _attributes(style: dict[str, str]) -> str:
 
 def _short_path(d: str) -> str:
     """Rewrites absolute path data in tenths of a point, relative and unpadded."""
-    here, words = np.zeros(2, dtype=np.int64), []
+    # Plain integers: arrays of two numbers would take ten times as long.
+    here = start = (0, 0)
+    words = []
     for index, (command, numbers) in enumerate(_STEP.findall(d)):
         if command == "z":
             words.append("z")
+            here = start  # where a path is closed, the next one is relative to it
             continue
-        points = np.array(numbers.split(), dtype=np.float64).reshape(-1, 2)
-        moves = np.rint(10 * points).astype(np.int64) - here
-        here = here + moves[-1]
-        if command == "L" and not moves.any():
+        tenths = [round(10 * float(number)) for number in numbers.split()]
+        moves = [value - here[i % 2] for i, value in enumerate(tenths)]
+        here = (tenths[-2], tenths[-1])
+        start = here if command == "M" else start
+        if command == "L" and not any(moves):
             words.append("h0")
             continue
         letter = "M" if index == 0 else command.lower()
-        words.append(letter + "".join(_tenths(int(v)) for v in moves.ravel()).lstrip())
+        words.append(letter + "".join(map(_tenths, moves)).lstrip())
     return "".join(words)
 
 
