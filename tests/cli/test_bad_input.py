@@ -270,7 +270,7 @@ def test_files_that_cannot_be_written(
     (here / f"link{ending}").symlink_to(here / f"there{ending}")
     (here / "folder").mkdir()
     before = sorted(p.name for p in here.rglob("*"))
-    monkeypatch.setattr("osculate.tasks.load", None)  # nothing is done before
+    monkeypatch.setattr("osculate.tasks.load_surrogate", None)  # nothing is done before
     words = [command, fitted / "run", "--out", out]
     if command == "predict":
         words.insert(2, fitted / "wing.csv")

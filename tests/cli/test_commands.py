@@ -369,7 +369,7 @@ def test_an_interrupted_prediction_has_nothing_to_resume(osculate, fitted, monke
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("osculate.tasks.load", stop)
+    monkeypatch.setattr("osculate.tasks.load_surrogate", stop)
     said = osculate("predict", fitted / "run", fitted / "wing.csv", "--out", "p.csv")
     assert said == (130, "", "osculate predict: interrupted.\n")
 

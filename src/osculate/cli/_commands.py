@@ -2,9 +2,11 @@
 
 import argparse
 import csv
+import functools
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from rich.console import Console
 
 from osculate import data, report, store, tasks
 from osculate.core import InputError
+from osculate.solve.problems import PROBLEMS
 
 from ._cache import use_cache
 from ._config import read_config
 from ._doctor import findings
 from ._interrupt import Interrupt
 from ._output import output_file
+from ._problem_file import read_problem
 from ._progress import Bar
 
 BAD_INPUT = (InputError, store.CorruptFileError, store.NewerFormatError)
@@ -60,11 +64,49 @@ def distill(options: argparse.Namespace) -> int:
     return _fit(options, table, f"{Path(options.teacher).stem}-student", choices)
 
 
+def solve(options: argparse.Namespace) -> int:
+    """Solves a problem of the library, or one that a file declares."""
+    names = ("budget", "width", "depth", "points", "method", "seed")
+    typed = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if options.resume and options.out is None:
+        raise InputError("--resume needs the run to continue.\nGive it: --out RUN.")
+    use_cache()
+    stem, problem = read_problem(options.problem)
+    choices = {"name": options.problem, **typed}
+    with Interrupt() as interrupt, Bar(quiet=options.quiet or options.json) as bar:
+
+        def watch(leg, progress):
+            bar.watch(leg, progress)
+            interrupt.check()
+
+        manners = {"force": options.force, "resume": options.resume, "watch": watch}
+        job = functools.partial(tasks.solve, problem, **manners, **choices)
+        solution = _into(options, stem, job)
+    if options.json:
+        document = {**tasks.solution_summary(solution), "out": str(options.out)}
+        sys.stdout.write(json.dumps(document) + "\n")
+    elif not options.quiet:
+        _show_solution(solution, str(options.out))
+    return 0
+
+
+def problems(options: argparse.Namespace) -> int:
+    """Lists the problems of the library."""
+    listed = {name: entry.title for name, entry in PROBLEMS.items()}
+    if options.json:
+        sys.stdout.write(json.dumps(listed) + "\n")
+        return 0
+    width = max(map(len, listed))
+    for name, title in listed.items():
+        sys.stdout.write(f"{name:<{width}}  {title}\n")
+    return 0
+
+
 def predict(options: argparse.Namespace) -> int:
     """Writes predictions, and derivatives if wanted, as CSV."""
     target = None if options.out is None else _prediction_file(options)
     use_cache()
-    surrogate = tasks.load(options.run)
+    surrogate = tasks.load_surrogate(options.run)
     points = data.read_points(
         options.table, surrogate.inputs, units=surrogate.recipe["data"]["units"]
     )
@@ -83,7 +125,7 @@ def write_report(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{tasks.rewrite_report(options.run)}\n")
         return 0
     target = output_file(options.out, ".html", force=options.force)
-    page = tasks.load(options.run).page
+    page = tasks.load_surrogate(options.run).page
     store.write(target, report.html(page).encode("utf-8"))
     sys.stdout.write(f"{options.out}\n")
     return 0
@@ -144,13 +186,17 @@ def _fit(
 def _fit_into(
     options: argparse.Namespace, table: Any, stem: str, choices: dict[str, Any]
 ) -> tasks.Surrogate:
-    """Fits into `--out`, or the next free folder of `runs`, which `--out` then is."""
+    return _into(options, stem, functools.partial(tasks.surrogate, table, **choices))
+
+
+def _into(options: argparse.Namespace, stem: str, job: Callable[..., Any]) -> Any:
+    """Runs into `--out`, or the next free folder of `runs`, which `--out` then is."""
     if options.out is not None:
-        return tasks.surrogate(table, out=options.out, **choices)
+        return job(out=options.out)
     while True:
         options.out = str(tasks.next_free(Path("runs"), stem))
         try:
-            return tasks.surrogate(table, out=options.out, **choices)
+            return job(out=options.out)
         except tasks.TakenError:
             continue  # someone took it between the look and the claim
 
@@ -168,6 +214,26 @@ def _show(surrogate: tasks.Surrogate, run: str, page: Path) -> None:
     console.print(where, markup=False, soft_wrap=True)
 
 
+def _show_solution(solution: tasks.Solution, run: str) -> None:
+    """Prints the verdict, what speaks against it, and where to look."""
+    console = Console(highlight=False)
+    found = tasks.solution_summary(solution)
+    lines = [("estimated error", f"{found['error_estimate']:.1e}")]
+    if found["relative_l2"] is not None:
+        lines.append(("relative L2 to the reference", f"{found['relative_l2']:.1e}"))
+    lines.append(("largest residual", f"{found['residual']:.1e}"))
+    lines += [(name, f"{value}") for name, value in solution.unknowns.items()]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        console.print(f"{name:<{width}}  {value}", markup=False)
+    console.print(f"\n{solution.verdict}", markup=False)
+    for doubt in solution.certificate.doubts[1:]:
+        console.print(f"note: {doubt}", markup=False)
+    where = f"\nrun     {run}  ({found['seconds']:.0f} s)"
+    page = Path(run) / "report.html"
+    console.print(f"{where}\nreport  {page}", markup=False, soft_wrap=True)
+
+
 def _csv(columns: dict[str, Any]) -> str:
     """Spells numbers so that reading them gives the same bits."""
     text = io.StringIO()
@@ -181,6 +247,8 @@ RUN = {
     "demo": demo,
     "fit": fit,
     "distill": distill,
+    "solve": solve,
+    "problems": problems,
     "predict": predict,
     "report": write_report,
     "doctor": doctor,

@@ -13,13 +13,18 @@ NOT_GIVEN = argparse.SUPPRESS
 SEEDS = range(2**32)
 ACTIVATIONS = ("tanh", "sin", "softplus", "silu", "gelu", "relu", "sigmoid")
 LOSSES = ("gaussian", "laplace", "cauchy", "student", "huber")
+METHODS = ("auto", "ssbroyden", "levenberg_marquardt")
 MODELS = ("auto", "network", "process")
 TABLES = "CSV, NPZ or Parquet"
-TOP = "Derivative-informed machine learning: fit tables of values and derivatives."
+TOP = (
+    "Derivative-informed machine learning: fit values and derivatives, solve equations."
+)
 COMMANDS = {
     "demo": "fit the embedded water table, compare, write a report",
     "fit": "fit a surrogate to a table of values and derivatives",
     "distill": "fit a smaller network to what a saved run says",
+    "solve": "solve an equation of the library, or of a file of yours",
+    "problems": "list the equations of the library",
     "predict": "evaluate a saved run, with derivatives if wanted",
     "report": "write the report of a saved run again",
     "doctor": "show versions, devices and folders",
@@ -166,6 +171,24 @@ def _distill(command: Parser) -> None:
     _manners(command)
 
 
+def _solve(command: Parser) -> None:
+    what = "name of a problem of the library, or FILE.py:NAME"
+    command.add_argument("problem", type=_path, metavar="NAME", help=what)
+    what = "seconds, 60s (the default), 5000steps, or error=1e-6"
+    _option(command, "--budget", str, "B", what)
+    _option(command, "--width", _whole, "N", "size of hidden layers (by the problem)")
+    _option(command, "--depth", _whole, "N", "hidden layers (by the problem)")
+    _option(command, "--points", _whole, "N", "points of the equation (by the problem)")
+    _option(command, "--method", str, "NAME", f"{', '.join(METHODS)} (auto)")
+    _option(command, "--seed", _seed, "N", "seed of weights and points (0)")
+    _place(command, "runs/NAME-1, -2, ...")
+    _manners(command)
+
+
+def _problems(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
 def _predict(command: Parser) -> None:
     add = command.add_argument
     add("run", type=_path, metavar="RUN", help="folder of a finished run")
@@ -233,6 +256,8 @@ _ARGUMENTS = {
     "demo": _demo,
     "fit": _fit,
     "distill": _distill,
+    "solve": _solve,
+    "problems": _problems,
     "predict": _predict,
     "report": _report,
     "doctor": _doctor,

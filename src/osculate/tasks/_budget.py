@@ -45,3 +45,43 @@ def parse_budget(text: object) -> Budget:
         f"budget {text!r} cannot be read; expected a positive, finite number of steps "
         "or seconds.\nWrite for instance 2000steps or 60s."
     )
+
+
+class Goal(NamedTuple):
+    """What ends the search for a solution: one of them is not None.
+
+    Attributes:
+        steps: A number of steps.
+        seconds: A time.
+        error: An estimated relative error.
+    """
+
+    steps: int | None
+    seconds: float | None
+    error: float | None
+
+
+def parse_goal(text: object) -> Goal:
+    """Reads a budget, or `"error=1e-6"`.
+
+    Args:
+        text: As for `parse_budget`, or `error=` and a number between 0 and 1.
+
+    Returns:
+        The goal.
+
+    Raises:
+        InputError: If it is anything else.
+    """
+    if isinstance(text, str) and text.replace(" ", "").startswith("error="):
+        try:
+            error = float(text.partition("=")[2])
+        except ValueError:
+            error = math.nan
+        if not 0 < error < 1:
+            raise InputError(
+                f"budget {text!r} cannot be read; expected an error between 0 and 1.\n"
+                "Write for instance error=1e-6."
+            )
+        return Goal(None, None, error)
+    return Goal(*parse_budget(text), None)

@@ -10,7 +10,7 @@ RECIPE, LOG, METRICS = "run.json", "log.jsonl", "metrics.json"
 MODEL, HISTORY, EVALUATION = "model.npz", "history.npz", "evaluation.npz"
 REPORT = "report.html"
 MANIFEST, STATES = "manifest.json", "state"
-KINDS = ("surrogate",)
+KINDS = ("surrogate", "solution")
 
 _FIXED = {RECIPE, LOG, METRICS, MODEL, HISTORY, EVALUATION, REPORT, MANIFEST}
 _STATE = re.compile(STATES + r"/\d{6,}\.npz")

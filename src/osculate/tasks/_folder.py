@@ -117,8 +117,8 @@ class RunFolder:
             run.recipe = store.parse(content, place / RECIPE, "the file")
             if (kind := run.recipe.get("kind")) not in KINDS:
                 raise InputError(
-                    f"{path}: not a run of a surrogate; its kind is {kind!r}.\n"
-                    "Give the folder that `osculate fit --out` wrote."
+                    f"{path}: not a run that is known here; its kind is {kind!r}.\n"
+                    "Give the folder that `osculate fit` or `osculate solve` wrote."
                 )
             if to_write:
                 sweep(place, run._listed)
@@ -249,6 +249,9 @@ class RunFolder:
 
     def _how_to_resume(self) -> str:
         """What continues this run, as far as its recipe tells."""
+        if self.recipe["kind"] == "solution":
+            words = ["osculate", "solve", self.recipe["problem"]["name"]]
+            return shlex.join([*words, "--out", str(self.path), "--resume"])
         table, test = self.recipe["data"], self.recipe["test"]
         if table["name"].startswith("<"):
             return "the call that began it, and resume=True."

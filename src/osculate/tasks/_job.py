@@ -1,8 +1,7 @@
 """The main job: from a table of values and derivatives to a surrogate."""
 
-import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from osculate.core import InputError
 
 from ._arms import fit_arms
 from ._build import refuse_size
-from ._files import MANIFEST
-from ._folder import RunFolder
-from ._journal import Journal
-from ._load import load
+from ._load import load_surrogate
+from ._open import journal_of, opened
 from ._page import describe
 from ._place import refuse_taken
 from ._recipe import recipe_of, refuse_other
@@ -124,10 +121,10 @@ def surrogate(
     refuse_size(fitted, settings)
     notes = [*_suspicions(fitted, strict), *_unsuited(fitted, settings)]
     recipe = recipe_of(settings, fitted, tested)
-    with _opened(out, recipe, force, resume) as run:
+    with opened(out, recipe, refuse_other, force, resume) as run:
         if run is not None and run.finished:
-            return load(run.path)
-        journal = _journal(run, watch)
+            return load_surrogate(run.path)
+        journal = journal_of(run, watch)
         with jax.enable_x64(True):
             arms = fit_arms(journal, settings, fitted)
             found = describe(
@@ -171,29 +168,3 @@ def _unsuited(table: data.Table, settings: Settings) -> list[str]:
     )
     warnings.warn(f"{table.name}: {note}", DataWarning, stacklevel=3)
     return [note]
-
-
-@contextlib.contextmanager
-def _opened(
-    out: str | Path | None, recipe: dict[str, Any], force: bool, resume: bool
-) -> Iterator[RunFolder | None]:
-    """Begins a run, or opens the one that is to be continued, and lets it go."""
-    if out is None:
-        yield None
-    elif resume and (Path(out) / MANIFEST).is_file():
-        with RunFolder.open(out, to_write=True) as run:
-            refuse_other(Path(out), run.recipe, recipe)
-            yield run
-    else:
-        with RunFolder.create(out, recipe, force=force) as run:
-            yield run
-
-
-def _journal(
-    run: RunFolder | None, watch: Callable[[str, train.Progress], None] | None
-) -> Journal:
-    if run is None:
-        return Journal(watch=watch)
-    return Journal(
-        state=run.read_state(), save=run.save_state, log=run.append_log, watch=watch
-    )

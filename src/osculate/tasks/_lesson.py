@@ -7,7 +7,7 @@ from typing import Any
 from osculate import data, match, nets
 from osculate.core import InputError
 
-from ._load import load
+from ._load import load_surrogate
 
 NARROWEST = 4
 
@@ -36,7 +36,7 @@ def lesson(
                 "Leave --points out, or give the folder of a run."
             )
         return data.read(teacher), {}
-    run = load(teacher)
+    run = load_surrogate(teacher)
     units = run.recipe["data"]["units"]
     titled = lambda names: [f"{n} [{units[n]}]" if units.get(n) else n for n in names]
     if points is None:

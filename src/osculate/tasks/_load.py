@@ -7,7 +7,8 @@ from typing import Any
 import jax
 
 from osculate import report, store
-from osculate.core import Result, Status
+from osculate.core import InputError, Result, Status
+from osculate.solve import Problem
 
 from ._build import objective, scales_within
 from ._calibration import Calibration
@@ -15,32 +16,66 @@ from ._files import EVALUATION, HISTORY, METRICS, MODEL, REPORT
 from ._folder import RunFolder
 from ._pack import unpack_model, unpack_page
 from ._settings import Settings, loss_of
+from ._solution import Solution
+from ._solution_load import read_solution
 from ._surrogate import Surrogate
 
 
-def load(path: str | Path) -> Surrogate:
+def load(path: str | Path, *, problem: Problem | None = None) -> Surrogate | Solution:
     """Loads a run folder, every file checked against its manifest.
 
     Args:
-        path: The folder that `osculate fit` or `Surrogate.save` wrote.
+        path: The folder that `osculate fit`, `osculate solve` or `save` wrote.
+        problem: Of a solution, whose run does not hold what its user wrote; not needed
+            for problems of the library.
 
     Returns:
-        The surrogate; its `result.samples` are empty, since a run does not hold the
-        table it was fitted to.
+        The surrogate or the solution; its `result.samples` are empty, since a run does
+        not hold what it was fitted to.
 
     Raises:
-        InputError: If there is no finished run at this path. A damaged file raises
-            `store.CorruptFileError`, a newer format `store.NewerFormatError`.
+        InputError: If there is no finished run at this path, or the problem is missing
+            or another one. A damaged file raises `store.CorruptFileError`, a newer
+            format `store.NewerFormatError`.
     """
+    run = _opened(path)
+    if run.recipe["kind"] == "solution":
+        return read_solution(run, problem)
+    return _surrogate(run)
+
+
+def load_surrogate(path: str | Path) -> Surrogate:
+    """Loads the run of a surrogate.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The surrogate.
+
+    Raises:
+        InputError: As in `load`, and if the run is a solution.
+    """
+    run = _opened(path)
+    if run.recipe["kind"] != "surrogate":
+        raise InputError(
+            f"{path}: holds a {run.recipe['kind']}, not a surrogate.\n"
+            "Use osculate.load in Python, and call it by coordinates."
+        )
+    return _surrogate(run)
+
+
+def _opened(path: str | Path) -> RunFolder:
+    """Opens a finished run, every file checked; warns where the report is missing."""
     run = RunFolder.open(path)
     run.verify()
     if not run.has_report():
         warnings.warn(
             f"{run.path / REPORT}: missing or altered; the rest of the run is whole.\n"
             f"Write it again: osculate report {run.path}",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return _surrogate(run)
+    return run
 
 
 def rewrite_report(path: str | Path) -> Path:
@@ -57,6 +92,11 @@ def rewrite_report(path: str | Path) -> Path:
     """
     with RunFolder.open(path, to_write=True) as run:
         run.verify()
+        if run.recipe["kind"] == "solution":
+            raise InputError(
+                f"{path}: the report of a solution is written with it.\n"
+                f"Open {run.path / REPORT}."
+            )
         page = _surrogate(run).page
         run.write_files({REPORT: report.html(page).encode("utf-8")})
     return Path(path) / REPORT

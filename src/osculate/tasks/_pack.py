@@ -11,6 +11,7 @@ from osculate.core import Fixed
 
 CLASSES = (
     nets.MLP,
+    nets.Features,
     nets.Standardized,
     nets.Named,
     nets.Ensemble,
@@ -29,6 +30,17 @@ def unpack_model(content: bytes, path: Path) -> tuple[Any, ndarray, ndarray]:
     """Returns the model, low and high; under x64."""
     tree = _unpack_tree(content, path)
     return tree["model"], tree["low"], tree["high"]
+
+
+def pack_solution(model: Any) -> bytes:
+    """Returns the bytes of `model.npz`: what of a solved problem was trained."""
+    return _pack_tree({"net": model["net"].net, "unknowns": model["unknowns"]})
+
+
+def unpack_solution(content: bytes, path: Path) -> tuple[Any, dict[str, Any]]:
+    """Returns the network and the unknowns; under x64."""
+    tree = _unpack_tree(content, path)
+    return tree["net"], tree["unknowns"]
 
 
 def pack_page(page: report.Page) -> bytes:
@@ -68,6 +80,38 @@ def summary(surrogate: Any) -> dict[str, Any]:
         "optimizer": stats["optimizer"],
         "status": surrogate.result.status.name,
         "stats": stats,
+    }
+
+
+def pack_solution_metrics(solution: Any) -> bytes:
+    """Returns the bytes of `metrics.json` of a solution."""
+    result, found = solution.result, solution.certificate
+    return store.render(
+        {
+            "format": store.FORMAT,
+            **solution_summary(solution),
+            "certificate": {**found._asdict(), "doubts": list(found.doubts)},
+            "unknowns": {n: v.tolist() for n, v in solution.unknowns.items()},
+            "words": solution.words,
+            "status": result.status.name,
+            "stats": result.stats,
+        }
+    )
+
+
+def solution_summary(solution: Any) -> dict[str, Any]:
+    """Returns what `osculate solve --json` says, without the folder."""
+    residual = solution.certificate.residual
+    inside = {n: v for n, v in residual.items() if n.partition(".")[0] == "equation"}
+    return {
+        "problem": solution.recipe["problem"]["name"],
+        "seconds": round(solution.result.stats["seconds"], 3),
+        "seed": solution.settings.seed,
+        "method": solution.words["method"],
+        "relative_l2": solution.relative_l2(),
+        "error_estimate": solution.error_estimate,
+        "verdict": solution.verdict,
+        "residual": max(v[-1] for v in inside.values()),
     }
 
 

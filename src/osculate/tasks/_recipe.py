@@ -31,6 +31,11 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
+def machine_of() -> dict[str, Any]:
+    """Returns what of a machine decides the bits of a run."""
+    return {"system": platform.platform(), "threads": threads()}
+
+
 def recipe_of(settings: Settings, table: Table, test: Table | None) -> dict[str, Any]:
     """Returns the content of `run.json`."""
     return {
@@ -51,7 +56,7 @@ def recipe_of(settings: Settings, table: Table, test: Table | None) -> dict[str,
         },
         "test": None if test is None else {"name": test.name, "digest": test.digest},
         "versions": versions(),
-        "machine": {"system": platform.platform(), "threads": threads()},
+        "machine": machine_of(),
     }
 
 
@@ -74,6 +79,23 @@ def refuse_other(path: Path, saved: dict[str, Any], asked: dict[str, Any]) -> No
                 f"this one is {_name(asked, key)}.\n"
                 "Give the same file with --resume, or another --out."
             )
+    refuse_other_settings(path, saved, asked)
+    warn_elsewhere(path, saved, asked)
+
+
+def refuse_other_settings(
+    path: Path, saved: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    """Checks that a run to be continued was begun with the same choices.
+
+    Args:
+        path: The run's folder.
+        saved: The recipe of the run.
+        asked: The recipe of this call.
+
+    Raises:
+        InputError: If a choice differs.
+    """
     for name, value in asked["settings"].items():
         if saved["settings"].get(name) != value:
             raise InputError(
@@ -81,11 +103,15 @@ def refuse_other(path: Path, saved: dict[str, Any], asked: dict[str, Any]) -> No
                 f"this call says {value!r}.\n"
                 "Give the same options with --resume, or another --out."
             )
+
+
+def warn_elsewhere(path: Path, saved: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Warns where a run is continued elsewhere than it was begun."""
     if (saved["versions"], saved["machine"]) != (asked["versions"], asked["machine"]):
         warnings.warn(
             f"{path}: was begun with other versions or on another machine; the result "
             "will not be the same to the last bit.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -14,7 +14,7 @@ from numpy import ndarray
 from osculate import data, diff
 from osculate.core import InputError
 
-from ._load import load
+from ._load import load_surrogate
 from ._surrogate import Surrogate
 
 ROWS_AT_ONCE = 1024
@@ -60,7 +60,7 @@ def ask(teacher: Any, X: Any, *, slopes: bool) -> Lesson:
     """
     if isinstance(teacher, str | os.PathLike):
         path = Path(teacher)
-        teacher = load(path) if path.is_dir() else data.read(path)
+        teacher = load_surrogate(path) if path.is_dir() else data.read(path)
     if isinstance(teacher, data.Table):
         if X is not None:
             raise InputError(

@@ -1,0 +1,136 @@
+"""How a problem is solved: the network, its points, the method, and why."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple, final
+
+from osculate import curve, solve
+from osculate.core import InputError, Optimizer, did_you_mean
+
+from ._budget import parse_goal
+
+METHODS = {
+    "ssbroyden": curve.ssbroyden,
+    "levenberg_marquardt": curve.levenberg_marquardt,
+}
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class SolveSettings:
+    """What can be chosen about a solution; None is chosen by the problem.
+
+    Attributes:
+        width: Size of the hidden layers.
+        depth: Number of hidden layers.
+        activation: As for `nets.MLP`.
+        harmonics: Waves that a periodic coordinate is shown as.
+        num_waves: Random waves that a network sees beside the coordinates.
+        frequency: Their typical angular frequency, per half of a coordinate's range.
+        points: Points of the equation.
+        adaptive: Whether points are drawn anew where the residual is large.
+        method: `auto`, `ssbroyden` or `levenberg_marquardt`.
+        budget: `60s`, `5000steps` or `error=1e-6`.
+        seed: Of weights and points.
+    """
+
+    width: int | None = None
+    depth: int | None = None
+    activation: str = "tanh"
+    harmonics: int = 1
+    num_waves: int = 0
+    frequency: float = 1.0
+    points: int | None = None
+    adaptive: bool | None = None
+    method: str = "auto"
+    budget: str = "60s"
+    seed: int = 0
+
+    def or_else(self, hints: Mapping[str, Any]) -> "SolveSettings":
+        """Returns these choices, with hints where nothing was chosen.
+
+        Args:
+            hints: Choices by name.
+
+        Returns:
+            The choices.
+        """
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        free = {n: v for n, v in hints.items() if getattr(self, n) == usual[n]}
+        return dataclasses.replace(self, **free)
+
+    def __post_init__(self):
+        """Checks every choice.
+
+        Raises:
+            InputError: If one cannot be used.
+        """
+        parse_goal(self.budget)
+        if self.method not in ("auto", *METHODS):
+            raise InputError(
+                f"method is {self.method!r}; expected auto, {', '.join(METHODS)}."
+                f"{did_you_mean(self.method, METHODS)}\nLeave it out for the usual one."
+            )
+        for name in ("width", "depth", "points"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise InputError(
+                    f"{name} is {number}; expected a whole number of 1 or more.\n"
+                    "Leave it out to have it chosen by the problem."
+                )
+
+
+class Solver(NamedTuple):
+    """What the choices came to.
+
+    Attributes:
+        width: Size of the hidden layers.
+        depth: Number of hidden layers.
+        points: Points of the equation.
+        sample_every: Steps between new points; None where they stay.
+        name: Of the method.
+        optimizer: The method.
+        why: One sentence.
+    """
+
+    width: int
+    depth: int
+    points: int
+    sample_every: int | None
+    name: str
+    optimizer: Optimizer
+    why: str
+
+
+def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
+    """Chooses by the equation: linear ones take a smaller network and fewer points.
+
+    Args:
+        problem: The problem.
+        settings: What was chosen by hand.
+
+    Returns:
+        The choices.
+    """
+    linear, D = solve.is_linear(problem), len(problem.domain.names)
+    depth, points = (2, 900) if linear else (3, 4000)
+    width = 20 + 4 * max(0, len(problem.fields) - 1) + 4 * max(0, D - 2)
+    points = points if D <= 2 else max(points, 3000)
+    adaptive = not linear if settings.adaptive is None else settings.adaptive
+    name = "ssbroyden" if settings.method == "auto" else settings.method
+    kind = "linear" if linear else "nonlinear"
+    return Solver(
+        width=settings.width or width,
+        depth=settings.depth or depth,
+        points=settings.points or points,
+        sample_every=400 if adaptive else None,
+        name=name,
+        optimizer=METHODS[name](),
+        why=f"{kind} in {D} coordinate{'s' * (D > 1)}",
+    )
+
+
+def network_choices(settings: SolveSettings) -> dict[str, Any]:
+    """Returns what `solve.model_of` takes beside the sizes."""
+    names = ("activation", "harmonics", "num_waves", "frequency")
+    return {name: getattr(settings, name) for name in names}

@@ -1,0 +1,137 @@
+"""The job of solving, in memory and on disk."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import osculate
+from osculate import solve, tasks
+from osculate.core import InputError
+
+LINE = solve.interval(x=(0, 1))
+
+
+def declared(**changes):
+    choices = {
+        "equation": lambda u_x, x: u_x - 2 * x,
+        "boundary": {"x=lower": 1.0},
+        "reference": lambda x: 1 + x**2,
+    }
+    return solve.problem(LINE, **{**choices, **changes})
+
+
+@pytest.fixture(scope="module")
+def solution():
+    return tasks.solve(declared(), width=6, depth=1, points=64, budget="100steps")
+
+
+@pytest.mark.spec("S2.1", "S2.4")
+def test_slope_2x_is_a_parabola(solution):
+    x = np.linspace(0, 1, 50)
+    assert np.abs(solution(x=x) - (1 + x**2)).max() < 1e-5
+    assert np.abs(solution.derivative("u_x", x=x) - 2 * x).max() < 1e-3
+    assert float(solution(x=0.0)) == 1.0
+    assert solution(x=x[:, None]).shape == (50, 1)
+    assert solution.residual(x=0.3)[""].shape == ()
+    assert solution.relative_l2() < 1e-5
+    assert solution.error_estimate < 1e-4
+    assert solution.verdict.startswith("consistent")
+    assert "u of x" in repr(solution)
+
+
+def test_what_it_cannot_answer_is_said(solution):
+    with pytest.raises(InputError, match=r"expected \['x'\]"):
+        solution(y=1.0)
+    with pytest.raises(InputError, match="'u_z' is not known"):
+        solution.derivative("u_z", x=0.0)
+    with pytest.raises(InputError, match="not finite"):
+        solution(x=np.nan)
+    with pytest.raises(InputError, match="no unknowns"):
+        solution.covariance()
+    with pytest.raises(InputError, match="ends in"):
+        solution.export("fields.txt")
+
+
+def test_a_saved_solution_comes_back(solution, tmp_path):
+    path = solution.save(tmp_path / "run")
+    again = osculate.load(path, problem=declared())
+    assert float(again(x=0.7)) == float(solution(x=0.7))
+    assert again.certificate == solution.certificate
+    assert (path / "report.html").read_text().startswith("<!DOCTYPE html>")
+    with pytest.raises(InputError, match="Pass it"):
+        osculate.load(path)
+    other = declared(equation=lambda u_x, x: u_x - 3 * x)
+    with pytest.raises(InputError, match="another problem"):
+        osculate.load(path, problem=other)
+    with pytest.raises(InputError, match="not a surrogate"):
+        tasks.load_surrogate(path)
+
+
+def test_figures_and_files(solution, tmp_path):
+    assert solution.plot(tmp_path / "u.svg").stat().st_size > 1000
+    kept = np.load(solution.export(tmp_path / "u.npz", points=11))
+    assert np.allclose(kept["u"], solution(x=kept["x"]))
+    assert solution.export(tmp_path / "u.nc", points=11).stat().st_size > 100
+    assert solution.report(tmp_path / "u.html").stat().st_size > 1000
+
+
+def test_a_run_is_resumed_only_with_the_same_problem(tmp_path):
+    choices = {"width": 3, "depth": 1, "points": 16, "budget": "3steps"}
+    path = tmp_path / "run"
+    first = tasks.solve(declared(), out=path, **choices)
+    again = tasks.solve(declared(), out=path, resume=True, **choices)
+    assert float(again(x=0.4)) == float(first(x=0.4))
+    with pytest.raises(InputError, match="begun with another problem"):
+        tasks.solve(
+            declared(boundary={"x=lower": 2.0}), out=path, resume=True, **choices
+        )
+    with pytest.raises(InputError, match="begun with width = 3"):
+        tasks.solve(declared(), out=path, resume=True, **{**choices, "width": 4})
+    with pytest.raises(tasks.TakenError):
+        tasks.solve(declared(), out=path, **choices)
+
+
+def test_an_unknown_is_found_with_its_interval():
+    x = np.linspace(0, 1, 21)
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(21)
+    problem = solve.problem(
+        LINE,
+        lambda u, u_x, k: u_x - k * u,
+        boundary={"x=lower": 1.0},
+        unknowns={"k": 0.2},
+        data={"x": x, "u": np.exp(0.7 * x) + noise},
+        sigma=1e-3,
+    )
+    found = tasks.solve(problem, width=5, depth=1, points=40, budget="150steps")
+    assert found.unknowns["k"] == pytest.approx(0.7, abs=3e-3)
+    sure = found.covariance(points=200)
+    low, high = sure.interval(0.95)
+    assert low["k"] < 0.7 < high["k"]
+    assert 1e-5 < float(sure.standard_error["k"]) < 3e-3
+
+
+def test_source_that_is_not_finite_is_named():
+    problem = declared(equation=lambda u_x, x: u_x - jnp.sqrt(x - 0.5))
+    with pytest.raises(
+        InputError, match=r"not finite at .* points, for instance at x="
+    ):
+        tasks.solve(problem, budget="1steps", width=2, depth=1, points=10)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"budget": "soon"}, "cannot be read"),
+        ({"budget": "error=2"}, "between 0 and 1"),
+        ({"method": "adam"}, "expected auto"),
+        ({"width": 0}, "1 or more"),
+    ],
+)
+def test_choices_are_checked(choice, said):
+    with pytest.raises(InputError, match=said):
+        tasks.solve(declared(), **choice)
+
+
+def test_names_of_the_library_are_suggested():
+    with pytest.raises(InputError, match="Did you mean 'burgers'"):
+        tasks.solve("burger")
