@@ -87,3 +87,19 @@ def sampled(function: Function, rows: int, seed: int) -> data.Table:
     return data.table(
         x, y, jacobian=gradient, inputs=[*function.ranges], outputs=[function.output]
     )
+
+
+RASTRIGIN = Function(
+    "y",
+    {"x1": (-1.0, 1.5), "x2": (-1.0, 1.5)},
+    lambda x: jnp.sum(x**2 - 10 * jnp.cos(TURN * x) + 10),
+)
+ROSENBROCK = Function(
+    "y",
+    {"x1": (-2.0, 2.0), "x2": (-2.0, 2.0)},
+    lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2,
+)
+PARABOLA = Function(
+    "y", {"x1": (-1.0, 1.0), "x2": (-1.0, 1.0)}, lambda x: 0.5 * jnp.sum(x**2)
+)
+SINUSOID = Function("y", {"x": (-3.14, 3.14)}, lambda x: x[0] * jnp.sin(x[0]))

@@ -8,7 +8,7 @@ of points and of starts. Needs an environment of its own:
     uv venv peers --python 3.11
     uv pip install --python peers -e ".[sklearn]" jenn==2.1.1 smt==2.15.0
     OPENBLAS_NUM_THREADS=1 peers/bin/python benchmarks/match_peers.py [--deck FOLDER]
-        [--seeds 5] [--smoke] [--only NAME ...]
+        [--seeds 5] [--smoke] [--only NAME ...] [--ours | --failed]
 
 JENN is set as in its own examples (demo_1_sinusoid, demo_2_rastrigin, demo_4_rosenbrock
 and the notebook noisy_partials), elsewhere as for Rastrigin. The engine deck comes with
@@ -42,7 +42,15 @@ from smt.surrogate_models import GEKPLS, GENN, KRG
 from _clock import merge, read
 from _common import place, spread
 from engine_deck import deck
-from functions import ROBOT_ARM, TURN, WATER_FLOW, Function
+from functions import (
+    PARABOLA,
+    RASTRIGIN,
+    ROBOT_ARM,
+    ROSENBROCK,
+    SINUSOID,
+    WATER_FLOW,
+    Function,
+)
 from osculate import data, tasks
 from osculate.core import trainable
 from osculate.tasks._build import network_width
@@ -50,20 +58,6 @@ from osculate.tasks._build import network_width
 LIMIT, PATIENCE, FEWEST = 90, 30, 2
 TEST, FEW_TEST = 2000, 100
 NOISE = 0.2  # of the root mean square of each partial
-RASTRIGIN = Function(
-    "y",
-    {"x1": (-1.0, 1.5), "x2": (-1.0, 1.5)},
-    lambda x: jnp.sum(x**2 - 10 * jnp.cos(TURN * x) + 10),
-)
-ROSENBROCK = Function(
-    "y",
-    {"x1": (-2.0, 2.0), "x2": (-2.0, 2.0)},
-    lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2,
-)
-PARABOLA = Function(
-    "y", {"x1": (-1.0, 1.0), "x2": (-1.0, 1.0)}, lambda x: 0.5 * jnp.sum(x**2)
-)
-SINUSOID = Function("y", {"x": (-3.14, 3.14)}, lambda x: x[0] * jnp.sin(x[0]))
 DEMO_RASTRIGIN = {
     "hidden": (24, 24),
     "max_iter": 10_000,
@@ -445,6 +439,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="2 seeds, nothing is kept")
     parser.add_argument("--only", nargs="+", help="names of cases")
     parser.add_argument("--ours", action="store_true", help="keep what peers have left")
+    parser.add_argument("--failed", action="store_true", help="keep all but failures")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     head = {
@@ -462,6 +457,8 @@ def main() -> None:
         began = time.perf_counter()
         models = read("match_peers").get("cases", {}).get(name, {}).get("models", {})
         kept = {n: e for n, e in models.items() if options.ours and n[:4] != "ours"}
+        if options.failed:
+            kept = {n: e for n, e in models.items() if "failed" not in e}
         found = compared(case, 2 if options.smoke else options.seeds, kept)
         found["load"] = os.getloadavg()[0]
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
