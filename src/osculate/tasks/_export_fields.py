@@ -38,7 +38,7 @@ def export_fields(solution: Any, path: Path, points: int) -> Path:
     grid = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
     fields = components(solution, grid)
     if path.suffix == ".npz":
-        np.savez(path, allow_pickle=False, **axes, **fields)
+        np.savez(path, **axes, **fields)  # pyright: ignore[reportArgumentType]
         return path
     with netcdf_file(path, "w") as file:
         for name, axis in axes.items():
