@@ -92,14 +92,7 @@ def solve(options: argparse.Namespace) -> int:
 
 def problems(options: argparse.Namespace) -> int:
     """Lists the problems of the library."""
-    listed = {name: entry.title for name, entry in PROBLEMS.items()}
-    if options.json:
-        sys.stdout.write(json.dumps(listed) + "\n")
-        return 0
-    width = max(map(len, listed))
-    for name, title in listed.items():
-        sys.stdout.write(f"{name:<{width}}  {title}\n")
-    return 0
+    return _list(options, {name: entry.title for name, entry in PROBLEMS.items()})
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -133,7 +126,11 @@ def write_report(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Shows what this installation has."""
-    found = findings()
+    return _list(options, findings())
+
+
+def _list(options: argparse.Namespace, found: dict[str, Any]) -> int:
+    """Prints names with what they stand for."""
     if options.json:
         sys.stdout.write(json.dumps(found) + "\n")
         return 0

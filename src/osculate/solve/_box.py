@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from osculate.core import InputError
 
-from ._domain import Domain
+from ._domain import Domain, Side
 from ._region import AbstractFace, AbstractRegion, Kind
 
 LOWER, UPPER = "lower", "upper"
@@ -61,6 +61,12 @@ class BoxFace(AbstractFace):
         """Returns the distance to the face."""
         sign = 1.0 if self.is_lower else -1.0
         return sign * (x[self.axis] - self.value)
+
+
+def axis_of(side: Side) -> int | None:
+    """Returns the place of the coordinate that a face holds; None off boxes."""
+    face = side.face
+    return side.start + face.axis if isinstance(face, BoxFace) else None
 
 
 @final

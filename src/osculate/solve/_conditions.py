@@ -9,7 +9,7 @@ import numpy as np
 from osculate import diff
 from osculate.core import InputError, did_you_mean
 
-from ._box import LOWER, BoxFace
+from ._box import LOWER, axis_of
 from ._domain import Side
 from ._given import NORMAL, Given, Words, given
 
@@ -167,10 +167,7 @@ def _named(side: Side, name: str, value: Any, words: Words) -> Condition:
 
 def _order(side: Side, key: tuple[int, ...]) -> int:
     """Returns how often a derivative is taken along the coordinate of a face, or -1."""
-    if not isinstance(side.face, BoxFace):
-        return -1
-    own = side.start + side.face.axis
-    return len(key) if set(key) == {own} else -1
+    return len(key) if set(key) == {axis_of(side)} else -1
 
 
 def _checked(condition: Condition, words: Words) -> Condition:
@@ -187,9 +184,7 @@ def _checked(condition: Condition, words: Words) -> Condition:
 
 
 def _cycle(name: str, sides: tuple[Side, ...], words: Words) -> int:
-    axes = {
-        s.start + s.face.axis if isinstance(s.face, BoxFace) else None for s in sides
-    }
+    axes = {axis_of(side) for side in sides}
     place = axes.pop() if len(axes) == 1 and len(sides) == 2 else None
     if place is None:
         raise InputError(
@@ -209,8 +204,8 @@ def _refuse_twice(listed: list[Condition], cyclic: list[int], words: Words) -> N
                 "Take one of them out."
             )
         seen.add(where)
-        if isinstance(side.face, BoxFace) and side.start + side.face.axis in cyclic:
-            name = words.domain.names[side.start + side.face.axis]
+        if (place := axis_of(side)) is not None and place in cyclic:
+            name = words.domain.names[place]
             raise InputError(
                 f"`solve.problem`: {condition.words} is prescribed, and {name} is "
                 "periodic.\nTake one of them out."

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from osculate.core import InputError
 
-from ._box import BoxFace
+from ._along import along
+from ._box import axis_of
 from ._conditions import Condition
 from ._given import Given, Words
 
@@ -62,7 +63,7 @@ def _gap(
     a: Condition, b: Condition, words: Words, others: Mapping[str, Any]
 ) -> tuple[float, str, float, float] | None:
     """Returns the largest contradiction: its size, where, and both values."""
-    one, two = _place(a), _place(b)
+    one, two = axis_of(a.side), axis_of(b.side)
     if two is None or one == two:
         a, b, one, two = b, a, two, one
     if two is None or one == two:
@@ -88,12 +89,6 @@ def _gap(
     return float(off[worst]) / size, spot, pick(first), pick(second)
 
 
-def _place(condition: Condition) -> int | None:
-    """Returns the coordinate that a face of a box holds."""
-    side = condition.side
-    return side.start + side.face.axis if isinstance(side.face, BoxFace) else None
-
-
 def _value(
     condition: Condition,
     order: int,
@@ -105,15 +100,5 @@ def _value(
     value = condition.value
     if not isinstance(value, Given):
         raise TypeError(f"{condition.words}: not a value")
-    f = lambda x: value(x, others)
-    for _ in range(order):
-        f = _derivative(f, place)
-    return jax.vmap(f)(points)
-
-
-def _derivative(f: Any, place: int) -> Any:
-    def derivative(x: Float[Array, " D"]) -> Array:
-        unit = jnp.asarray(np.eye(x.shape[0])[place], x.dtype)
-        return jax.jvp(f, (x,), (unit,))[1]
-
-    return derivative
+    f = along(value, place, order)
+    return jax.vmap(lambda x: f(x, others))(points)

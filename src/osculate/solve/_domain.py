@@ -102,6 +102,11 @@ class Domain(eqx.Module):
         return self._of_kind("parameter")
 
     @property
+    def apart(self) -> tuple[str, ...]:
+        """Names of the coordinates that operators in space leave out."""
+        return (*self.time, *self.parameters)
+
+    @property
     def low(self) -> tuple[float, ...]:
         """Smallest value of each coordinate."""
         return tuple(a for region in self.regions for a in region.low)

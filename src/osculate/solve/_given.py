@@ -54,7 +54,7 @@ class Words(NamedTuple):
                 over=names,
                 fields=tuple(self.fields),
                 others=self.others,
-                time=(*self.domain.time, *self.domain.parameters, *names[self.size :]),
+                time=(*self.domain.apart, *names[self.size :]),
             )
         except ValueError as error:
             said = str(error).partition(": ")[2]

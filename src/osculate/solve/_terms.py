@@ -177,11 +177,9 @@ def model_of(
         )
 
     net = net_from(key)
-    scale = {name: jnp.ones(()) for name in fields}
     trial = Trial(
         nets.Named(net, fields),
         problem.hard,
-        Fixed(scale),
         Fixed(jax.tree.map(jnp.asarray, problem.constants)),
     )
     unknowns = {name: jnp.asarray(v) for name, v in problem.unknowns.items()}
@@ -202,8 +200,7 @@ def terms_of(
     """
     weight = lambda label: (weights or {}).get(label, 1.0)
     words, constants = problem.words, jax.tree.map(jnp.asarray, problem.constants)
-    time = (*words.domain.time, *words.domain.parameters)
-    names = (words.domain.names, tuple(words.fields), time)
+    names = (words.domain.names, tuple(words.fields), words.domain.apart)
     found = {}
     if isinstance(problem.equation, Term):
         term = problem.equation

@@ -10,25 +10,22 @@ Transfinite element methods, for the blending.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Fixed
 
+from ._along import Function, Others, along
 from ._box import BoxFace
 from ._cloud import CloudFace
 from ._conditions import Condition, Conditions
 from ._domain import Domain, Side
 from ._given import Given
-
-Others = Mapping[str, Any]
-Function = Callable[[Float[Array, " D"], Others], Array]
 
 
 class End(NamedTuple):
@@ -143,13 +140,11 @@ class Trial(eqx.Module):
     Attributes:
         net: Named fields of a point, of unit scale.
         hard: By field, how it satisfies its conditions.
-        scale: What each field of the network is multiplied with.
         constants: Values by name; not trained.
     """
 
     net: PyTree[Any]
     hard: tuple[tuple[str, Hard], ...] = eqx.field(static=True)
-    scale: Fixed
     constants: Fixed
 
     def __call__(
@@ -167,9 +162,8 @@ class Trial(eqx.Module):
         others = {**self.constants.value, **unknowns}
         raw, found = self.net(x), {}
         for name, hard in self.hard:
-            u = self.scale.value[name] * raw[name]
             B, A = hard.vanishing(x), hard.value(x, others)
-            u = u if B is None else B * u
+            u = raw[name] if B is None else B * raw[name]
             found[name] = u if A is None else A + u
         return found
 
@@ -298,7 +292,7 @@ def _blended(lift: Function | None, axis: Axis) -> Function | None:
             ):
                 lacking = None if value.is_zero else value(held, others)
                 if lift is not None:
-                    there = _along(lift, axis.place, order)(held, others)
+                    there = along(lift, axis.place, order)(held, others)
                     lacking = -there if lacking is None else lacking - there
                 if lacking is not None:
                     part = _polynomial(blend, s) * lacking
@@ -312,19 +306,6 @@ def _moved(x: Float[Array, " D"], place: int, value: float) -> Float[Array, " D"
     """Returns the point of the face beside a point."""
     at = jnp.asarray([value], x.dtype)
     return jnp.concatenate([x[:place], at, x[place + 1 :]])
-
-
-def _along(function: Function, place: int, order: int) -> Function:
-    """Returns the derivative of some order by one coordinate."""
-    if order == 0:
-        return function
-    lower = _along(function, place, order - 1)
-
-    def derivative(x: Float[Array, " D"], others: Others) -> Array:
-        unit = jnp.asarray(np.eye(x.shape[0])[place], x.dtype)
-        return jax.jvp(lambda p: lower(p, others), (x,), (unit,))[1]
-
-    return derivative
 
 
 def _polynomial(powers: Sequence[float], s: Float[Array, ""]) -> Array:

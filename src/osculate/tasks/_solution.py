@@ -1,6 +1,7 @@
 """The answer of solving: a function with derivatives, and its certificate."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -157,6 +158,11 @@ class Solution:
             The norm of the difference over that of the reference, on its grid; the
             worst field's.
         """
+        return self._relative_l2
+
+    @functools.cached_property
+    def _relative_l2(self) -> float | None:
+        """Kept: report, metrics and the command line all ask for it."""
         return relative_l2(self.problem, self, self.recipe["problem"]["grid"])
 
     def plot(self, path: str | Path) -> Path:
@@ -218,9 +224,8 @@ class Solution:
     ) -> dict[str, ndarray]:
         x, shape = self._points(coordinates)
         domain = self.problem.domain
-        time = (*domain.time, *domain.parameters)
         fields = tuple(name for name, _ in self.problem.fields)
-        kept = (tuple(names), domain.names, fields, time)
+        kept = (tuple(names), domain.names, fields, domain.apart)
         try:
             found = in_blocks(lambda rows: _fields(kept, self.result.value, rows), x)
         except ValueError as error:
