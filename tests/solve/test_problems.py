@@ -87,7 +87,7 @@ def test_the_reference_satisfies_the_equation(name):
     names = [field for field, _ in problem.fields]
     over = {"fields": names, "time": problem.domain.time}
     asks = diff.partials(u, equation.derivatives, problem.domain.names, **over)
-    both = lambda p: (equation(u, p, **constants), asks(p)._asdict())
+    both = lambda p: (equation(u, p, **constants), (u(p), asks(p)._asdict()))
     left, terms = jax.jit(jax.vmap(both))(x)
     assert largest(left) < 1e-9 * largest(terms)
 
@@ -97,6 +97,11 @@ def pairs(problem, x, samples):
     u, found = fields_of(problem), {}
     for field, hard in problem.hard:
         one = lambda p, field=field: u(p)[field]
+        rim = zip(hard.rim.sides, hard.rim.values, strict=True) if hard.rim else ()
+        for side, value in rim:
+            face = problem.domain.points_on(side, N, jr.key(4))
+            told = jax.vmap(lambda p, v=value: v(p, problem.constants))(face)
+            found[field, side.name] = jax.vmap(one)(face), told
         for axis in hard.axes:
             for end in axis.ends:
                 face = x.at[:, axis.place].set(end.at)

@@ -16,6 +16,8 @@ from ._combined import (
 from ._conditions import periodic as periodic
 from ._domain import Domain as Domain, Side as Side
 from ._estimate import Estimate as Estimate, estimate as estimate
+from ._gridded import gridded as gridded
+from ._integral import integral as integral
 from ._linear import is_linear as is_linear
 from ._mesh import mesh as mesh
 from ._polygon import polygon as polygon

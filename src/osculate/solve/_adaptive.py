@@ -1,6 +1,5 @@
 """Points where the equation is met worst: drawn anew, and weighted for being drawn."""
 
-import math
 from collections.abc import Mapping
 from typing import final
 
@@ -8,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from osculate.core import Objective, Samples, Term
@@ -107,9 +107,9 @@ def morton(x: Float[Array, "N D"], domain: Domain) -> Int[Array, " N"]:
     D = x.shape[1]
     bits = max(1, min(16, BITS // D))
     z = jnp.clip((x - low[None]) / (high - low)[None], 0, 1)
-    cells = (z * (2**bits - 1)).astype(jnp.int64)
-    found = jnp.zeros(len(x), jnp.int64)
-    for bit in reversed(range(bits)):
-        for d in range(min(D, math.floor(BITS / bits))):
-            found = 2 * found + (cells[:, d] >> bit) % 2
-    return found
+    cells = (z * (2**bits - 1)).astype(jnp.int64)[:, : BITS // bits]
+    D = cells.shape[1]
+    level, axis = np.indices((bits, D))
+    bit = (cells[:, None] >> jnp.asarray(level)[None]) % 2
+    place = jnp.asarray(D * level + (D - 1 - axis))
+    return jnp.sum(bit << place[None], axis=(1, 2))

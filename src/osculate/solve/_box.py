@@ -46,11 +46,7 @@ class BoxFace(AbstractFace):
 
     def place(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         """Returns the point of the face that belongs to numbers in [0, 1)."""
-        held = jnp.asarray([self.value])
-        z = jnp.concatenate([z[: self.axis], jnp.zeros(1), z[self.axis :]])
-        low, high = jnp.asarray(self.low), jnp.asarray(self.high)
-        x = low + (high - low) * z
-        return jnp.concatenate([x[: self.axis], held, x[self.axis + 1 :]])
+        return _held(self.axis, self.value, self.low, self.high, z)
 
     def normal(self, x: Float[Array, " D"]) -> Float[Array, " D"]:
         """Returns the unit vector that points outwards."""
@@ -61,6 +57,53 @@ class BoxFace(AbstractFace):
         """Returns the distance to the face."""
         sign = 1.0 if self.is_lower else -1.0
         return sign * (x[self.axis] - self.value)
+
+
+@final
+class Plane(AbstractFace):
+    """Where one coordinate has a value inside of a box: an interface.
+
+    Attributes:
+        name: `"x=0.5"`.
+        unit: How many uniform numbers `place` takes.
+        axis: Which coordinate.
+        value: Its value.
+        low: Smallest value of each coordinate.
+        high: Largest value of each coordinate.
+    """
+
+    name: str = eqx.field(static=True)
+    unit: int = eqx.field(static=True)
+    axis: int = eqx.field(static=True)
+    value: float = eqx.field(static=True)
+    low: tuple[float, ...] = eqx.field(static=True)
+    high: tuple[float, ...] = eqx.field(static=True)
+
+    def place(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
+        """Returns the point of the plane that belongs to numbers in [0, 1)."""
+        return _held(self.axis, self.value, self.low, self.high, z)
+
+    def normal(self, x: Float[Array, " D"]) -> Float[Array, " D"]:
+        """Returns the unit vector along the coordinate."""
+        return jnp.asarray(np.eye(len(self.low))[self.axis])
+
+    def distance(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Returns the distance to the plane, negative behind it."""
+        return x[self.axis] - self.value
+
+
+def _held(
+    axis: int,
+    value: float,
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+    z: Float[Array, " K"],
+) -> Float[Array, " D"]:
+    """Returns the point of a box with one coordinate held that belongs to numbers."""
+    z = jnp.concatenate([z[:axis], jnp.zeros(1), z[axis:]])
+    first, last = jnp.asarray(low), jnp.asarray(high)
+    x = first + (last - first) * z
+    return jnp.concatenate([x[:axis], jnp.asarray([value]), x[axis + 1 :]])
 
 
 def axis_of(side: Side) -> int | None:
@@ -109,6 +152,16 @@ class Box(AbstractRegion):
     def inside(self, x: Float[Array, " D"]) -> Bool[Array, ""]:
         """Tells whether a point lies in the box or on its boundary."""
         return jnp.all((x >= jnp.asarray(self.low)) & (x <= jnp.asarray(self.high)))
+
+    def plane(self, name: str, value: float) -> Plane | None:
+        """Returns where a coordinate of space has a value between its ends."""
+        if name not in self.names or self.kind != "space":
+            return None
+        axis = self.names.index(name)
+        if not self.low[axis] < value < self.high[axis]:
+            return None
+        called = f"{name}={value:g}"
+        return Plane(called, self.unit - 1, axis, value, self.low, self.high)
 
 
 def _box(owner: str, kind: Kind, ranges: dict[str, Any]) -> Domain:

@@ -161,8 +161,10 @@ def _mean_squares(objective: Objective, parts: Mapping[str, Array]) -> dict[str,
     """Returns mean squares of residuals from losses, whose weights are taken out."""
     found = {}
     for name, part in parts.items():
-        label, _, inner = name.partition(".")
+        owners = (n for n in objective.terms if name == n or name.startswith(f"{n}."))
+        label = max(owners, key=len)  # a label may hold a point: "x=0.5"
         weight = objective.terms[label].weight
+        inner = name[len(label) + 1 :]
         weight = weight[inner] if isinstance(weight, Mapping) else weight
         found[name] = 2 * float(part) / float(weight)
     return found

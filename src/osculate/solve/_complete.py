@@ -39,7 +39,8 @@ def refuse_incomplete(equation: diff.Equation, found: Conditions, words: Words) 
 
 
 def _is_about(condition: Condition, name: str) -> bool:
-    return condition.side.name.partition("=")[0] == name
+    side = condition.side
+    return isinstance(side.face, BoxFace) and side.name.partition("=")[0] == name
 
 
 def _is_boxed(name: str, words: Words) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
@@ -71,22 +70,31 @@ def _gap(
     domain = words.domain
     if domain.time and not words.size - 1:
         return None
+    if _is_zero(a) and _is_zero(b):
+        return None
     points = domain.points_on(a.side, LOOKS, jr.key(0))
     at = float(b.side.face.value)  # pyright: ignore[reportAttributeAccessIssue]
     points = points.at[:, two].set(at)
-    first = _value(a, b.order, two, points, others)
-    if one is None:
-        second = _value(b, 0, 0, points, others)
-    else:
-        second = _value(b, a.order, one, points, others)
-    off = np.abs(np.asarray(first - second)).reshape(len(points), -1).max(axis=1)
-    size = 1 + max(float(jnp.max(jnp.abs(first))), float(jnp.max(jnp.abs(second))))
+    back = (0, 0) if one is None else (a.order, one)
+
+    @jax.jit
+    def both(points: Float[Array, "N D"]) -> tuple[Array, Array]:
+        values = _value(a, b.order, two, points, others)
+        return values, _value(b, *back, points, others)
+
+    first, second = map(np.asarray, both(points))
+    off = np.abs(first - second).reshape(len(points), -1).max(axis=1)
+    size = 1 + max(np.abs(first).max(), np.abs(second).max())
     worst = int(off.argmax())
     spot = ", ".join(
         f"{n}={v:.4g}" for n, v in zip(domain.names, points[worst], strict=True)
     )
-    pick = lambda v: float(np.asarray(v[worst]).reshape(-1)[0])
+    pick = lambda v: float(v[worst].reshape(-1)[0])
     return float(off[worst]) / size, spot, pick(first), pick(second)
+
+
+def _is_zero(condition: Condition) -> bool:
+    return isinstance(condition.value, Given) and condition.value.is_zero
 
 
 def _value(

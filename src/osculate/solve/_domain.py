@@ -132,7 +132,7 @@ class Domain(eqx.Module):
 
         Args:
             name: A face; a coordinate, for both of its ends; `"all"` or `"boundary"`
-                for every face in space.
+                for every face in space; `"x=0.5"` for a plane inside of a box.
 
         Returns:
             One face or more.
@@ -147,14 +147,30 @@ class Domain(eqx.Module):
         if name in sides:
             return (sides[name],)
         both = tuple(s for n, s in sides.items() if n.partition("=")[0] == name)
+        both = both or self._planes(name)
         if not both:
             known = ["all", *sides]
             raise InputError(
                 f"`solve.problem`: the domain has no face {name!r}; it has {known}."
                 f"{did_you_mean(name, [*known, *self.names])}\n"
-                "A coordinate of a box stands for both of its ends."
+                "A coordinate of a box stands for both of its ends, 'x=0.5' for a plane"
+                " between them."
             )
         return both
+
+    def _planes(self, name: str) -> tuple[Side, ...]:
+        coordinate, _, number = name.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            return ()
+        found, start = (), 0
+        for region in self.regions:
+            stop = start + len(region.names)
+            if (face := region.plane(coordinate, value)) is not None:
+                found = (Side(face.name, face, start, stop),)
+            start = stop
+        return found
 
     def inside(self, x: Float[Array, " D"]) -> Bool[Array, ""]:
         """Tells whether a point lies in the domain or on its boundary."""
@@ -176,7 +192,7 @@ class Domain(eqx.Module):
         Returns:
             `(N, D)`.
         """
-        return self._placed(N, key, [(r.unit, r.place) for r in self.regions])
+        return _placed(N, key, [(r.unit, r.place) for r in self.regions])
 
     def points_on(self, side: Side, N: int, key: PRNGKeyArray) -> Float[Array, "{N} D"]:
         """Returns points on a face that are evenly spread, moved by a random shift.
@@ -194,7 +210,7 @@ class Domain(eqx.Module):
             place = side.face if start == side.start else region
             parts.append((place.unit, place.place))
             start += len(region.names)
-        return self._placed(N, key, parts)
+        return _placed(N, key, parts)
 
     def interior(self, N: int, key: PRNGKeyArray) -> Float[np.ndarray, "{N} D"]:
         """Returns points inside of the domain, evenly spread.
@@ -224,32 +240,27 @@ class Domain(eqx.Module):
     def _of_kind(self, kind: str) -> tuple[str, ...]:
         return tuple(n for r in self.regions if r.kind == kind for n in r.names)
 
-    def _placed(
-        self,
-        N: int,
-        key: PRNGKeyArray,
-        parts: list[tuple[int, Callable[[Array], Array]]],
-    ) -> Float[Array, "{N} D"]:
-        total = sum(unit for unit, _ in parts)
-        if not total:
-            one = jnp.concatenate([place(jnp.zeros(0)) for _, place in parts])
-            return jnp.broadcast_to(one, (N, one.shape[0]))
-        z = lattice(N, total, jr.uniform(key, (total,)))
-        found, start = [], 0
-        for unit, place in parts:
-            found.append(_mapped(place, z[:, start : start + unit]))
-            start += unit
-        return jnp.concatenate(found, axis=1)
+
+@eqx.filter_jit
+def _placed(
+    N: int,
+    key: PRNGKeyArray,
+    parts: list[tuple[int, Callable[[Array], Array]]],
+) -> Float[Array, "{N} D"]:
+    """Returns evenly spread points of a product; compiled once for equal parts."""
+    total = sum(unit for unit, _ in parts)
+    if not total:
+        one = jnp.concatenate([place(jnp.zeros(0)) for _, place in parts])
+        return jnp.broadcast_to(one, (N, one.shape[0]))
+    z = lattice(N, total, jr.uniform(key, (total,)))
+    found, start = [], 0
+    for unit, place in parts:
+        found.append(jax.vmap(place)(z[:, start : start + unit]))
+        start += unit
+    return jnp.concatenate(found, axis=1)
 
 
 @eqx.filter_jit
 def _inside(domain: Domain, x: Float[Array, "N D"]) -> Bool[Array, " N"]:
     """Compiled once for all equal domains."""
     return jax.vmap(domain.inside)(x)
-
-
-@eqx.filter_jit
-def _mapped(
-    place: Callable[[Array], Array], z: Float[Array, "N K"]
-) -> Float[Array, "N D"]:
-    return jax.vmap(place)(z)

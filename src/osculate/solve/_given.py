@@ -12,6 +12,7 @@ from osculate import diff
 from osculate.core import InputError
 
 from ._domain import Domain
+from ._gridded import uncovered
 
 NORMAL = "n"
 
@@ -113,6 +114,11 @@ def given(value: Any, words: Words, what: str) -> Given | diff.Equation:
         InputError: If it is none of these, or not finite.
     """
     if callable(value):
+        if lacking := uncovered(value, words.domain):
+            raise InputError(
+                f"`solve.problem`: {what} is {lacking}, less than the domain.\n"
+                "Give values up to the ends, or a smaller domain."
+            )
         equation = words.read(value, what, normal=True)
         if equation.derivatives:
             return equation

@@ -1,5 +1,6 @@
 """A problem: equations on a domain, with what is prescribed, known and sought."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
@@ -17,6 +18,7 @@ from ._conditions import Condition, conditions
 from ._corners import refuse_corners
 from ._domain import Domain
 from ._given import Words
+from ._integral import Integral, Integrated, integrated
 from ._observed import Observed, observed
 from ._trial import Hard, hardened
 
@@ -36,7 +38,9 @@ class Problem(eqx.Module):
         unknowns: Likewise, where the search for them begins.
         hard: By field, the conditions that its trial function satisfies.
         soft: Conditions that are residuals of their own.
+        listed: All conditions but periodic ones.
         periodic: Places of the coordinates that are periodic.
+        integrals: Those with a prescribed value.
         observed: Measurements, or None.
         reference: The exact answer, from coordinates by name to fields, or None.
     """
@@ -49,7 +53,9 @@ class Problem(eqx.Module):
     unknowns: dict[str, Any]
     hard: tuple[tuple[str, Hard], ...] = eqx.field(static=True)
     soft: tuple[Condition, ...] = eqx.field(static=True)
+    listed: tuple[Condition, ...] = eqx.field(static=True)
     periodic: tuple[int, ...] = eqx.field(static=True)
+    integrals: tuple[Integrated, ...] = eqx.field(static=True)
     observed: Observed | None
     reference: Callable[..., Any] | None = eqx.field(static=True)
 
@@ -58,6 +64,14 @@ class Problem(eqx.Module):
         """The names that exist."""
         others = (*self.constants, *self.unknowns)
         return Words(dict(self.fields), self.domain, others)
+
+    def softened(self) -> "Problem":
+        """Returns the problem with conditions as residuals: no trial function has them.
+
+        Periodic coordinates stay what they are.
+        """
+        free = tuple((name, Hard(size, None, ())) for name, size in self.fields)
+        return dataclasses.replace(self, hard=free, soft=self.listed)
 
     def explain(self) -> str:
         """Returns in words what was declared, and how each condition is met."""
@@ -73,6 +87,8 @@ class Problem(eqx.Module):
             lines += [f"hard       {name}: {where}" for where in _met(hard, self)]
         lines += [f"periodic   {self.domain.names[place]}" for place in self.periodic]
         lines += [f"soft       {condition.words}" for condition in self.soft]
+        wholes = (one.words(self.domain) for one in self.integrals)
+        lines += [f"integral   {whole}" for whole in wholes]
         if self.observed is not None:
             lines.append(f"data       {self.observed.words}")
         if self.unknowns:
@@ -86,6 +102,7 @@ def problem(
     *,
     initial: Any = None,
     boundary: Any = None,
+    integrals: Sequence[Integral] = (),
     data: Any = None,
     sigma: float | None = None,
     constants: Mapping[str, Any] | None = None,
@@ -112,6 +129,7 @@ def problem(
             ends of a coordinate, `{"x=lower": ..., "x=upper": ...}`; each a value, a
             dictionary of values by name, a function of fields, a list of these, or
             `periodic()`.
+        integrals: Integrals that have a value, each by `integral`.
         data: Measurements: columns by name, coordinates and what was measured there,
             fields or derivatives.
         sigma: Standard deviation of the measurements, where it is known.
@@ -181,7 +199,9 @@ def problem(
         unknowns=sought,
         hard=tuple(hard.items()),
         soft=soft,
+        listed=found.listed,
         periodic=found.periodic,
+        integrals=integrated(integrals, words),
         observed=measured,
         reference=reference,
     )

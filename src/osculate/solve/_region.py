@@ -77,6 +77,18 @@ class AbstractRegion(eqx.Module):
     def inside(self, x: Float[Array, " D"]) -> Bool[Array, ""]:
         """Tells whether a point lies in the region or on its boundary."""
 
+    def plane(self, name: str, value: float) -> AbstractFace | None:
+        """Returns where one coordinate has a value inside; None where it has no place.
+
+        Args:
+            name: Of the coordinate.
+            value: Between its ends.
+
+        Returns:
+            The plane, a face whose outward normal points along the coordinate.
+        """
+        return None
+
 
 def lattice(
     N: int, D: int, shift: Float[Array, " D"] | float

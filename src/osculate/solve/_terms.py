@@ -14,10 +14,11 @@ from osculate.core import Fixed, Objective, Samples, Term
 
 from ._conditions import Condition
 from ._given import NORMAL, Given
+from ._integral import Integrated, quadrature
 from ._problem import EQUATION, Problem
 from ._trial import Trial
 
-DATA = "data"
+DATA, INTEGRAL = "data", "integral"
 
 
 def fields_of(model: PyTree[Any]) -> Any:
@@ -129,6 +130,26 @@ class Measured(eqx.Module):
         return found._asdict()
 
 
+@final
+class Whole(eqx.Module):
+    """Probe: what an integral lacks, on a set of points.
+
+    Attributes:
+        integral: The integral.
+        constants: Values by name; not trained.
+    """
+
+    integral: Integrated = eqx.field(static=True)
+    constants: dict[str, Any]
+
+    def __call__(self, model: PyTree[Any], x: dict[str, Array], y: Any) -> Array:
+        """Returns the integral minus its value."""
+        others = {**self.constants, **model["unknowns"]}
+        u, points = fields_of(model), x["points"]
+        f = jax.vmap(lambda p: self.integral.equation(u, p, **others))(points)
+        return x["weights"] @ f - self.integral.equals(points[0], others)
+
+
 def model_of(
     problem: Problem,
     *,
@@ -189,14 +210,14 @@ def model_of(
 def terms_of(
     problem: Problem, weights: Mapping[str, Any] | None = None
 ) -> dict[str, Term]:
-    """Returns the terms of a problem: the equation, soft conditions, data.
+    """Returns the terms of a problem: equation, soft conditions, integrals, data.
 
     Args:
         problem: The problem.
         weights: By label, 1 where there is none.
 
     Returns:
-        Terms by label: `"equation"`, the names of faces, `"data"`.
+        Terms by label: `"equation"`, the names of faces, `"integral 1"`, `"data"`.
     """
     weight = lambda label: (weights or {}).get(label, 1.0)
     words, constants = problem.words, jax.tree.map(jnp.asarray, problem.constants)
@@ -212,6 +233,9 @@ def terms_of(
     for label, group in by_face(problem).items():
         probe = OnFace(group, names, constants)
         found[label] = Term(probe, weight=weight(label))
+    for k, integral in enumerate(problem.integrals):
+        label = f"{INTEGRAL} {k + 1}"
+        found[label] = Term(Whole(integral, constants), weight=weight(label))
     if problem.observed is not None:
         measured = Measured(tuple(problem.observed.y), names)
         found[DATA] = Term(measured, weight=weight(DATA))
@@ -259,6 +283,9 @@ def samples_of(
         at = jr.fold_in(outer, k)
         points = problem.domain.points_on(group[0].side, counts.face, at)
         found[label] = Samples(points, None, jnp.ones(len(points)))
+    for k, integral in enumerate(problem.integrals):
+        at = jr.fold_in(outer, len(groups) + k)
+        found[f"{INTEGRAL} {k + 1}"] = quadrature(integral, problem.domain, at)
     if problem.observed is not None:
         seen = problem.observed
         known = Samples(seen.x, dict(seen.y), dict(seen.weight))

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PyTree
 from osculate.core import Fixed
 
 from ._along import Function, Others, along
-from ._box import BoxFace
+from ._box import BoxFace, Plane
 from ._cloud import CloudFace
 from ._conditions import Condition, Conditions
 from ._domain import Domain, Side
@@ -173,8 +173,9 @@ def hardened(
 ) -> tuple[dict[str, Hard], tuple[Condition, ...]]:
     """Sorts conditions into those that trial functions satisfy, and the rest.
 
-    Hard are values of fields on any face but that of a cloud of points, and derivatives
-    along a coordinate of a box at its end where all lower ones are prescribed, too.
+    Hard are values of fields on any face but planes inside and clouds of points, and
+    derivatives along a coordinate of a box at its end where all lower ones are
+    prescribed, too.
 
     Args:
         domain: The domain.
@@ -187,11 +188,11 @@ def hardened(
     hard, left = {}, [c for c in found.listed if c.order < 0]
     for field, size in fields.items():
         own = [c for c in found.listed if c.field == field and c.order >= 0]
-        left += [c for c in own if isinstance(c.side.face, CloudFace)]
-        rim, others = _rim(
-            [c for c in own if not isinstance(c.side.face, BoxFace | CloudFace)]
-        )
-        axes, rest = _axes([c for c in own if isinstance(c.side.face, BoxFace)])
+        face = lambda c: c.side.face
+        left += [c for c in own if isinstance(face(c), CloudFace | Plane)]
+        faces = BoxFace | CloudFace | Plane
+        rim, others = _rim([c for c in own if not isinstance(face(c), faces)])
+        axes, rest = _axes([c for c in own if isinstance(face(c), BoxFace)])
         left += others + rest
         axes.sort(key=lambda axis: domain.names[axis.place] in domain.time)
         hard[field] = Hard(size, rim, tuple(axes))

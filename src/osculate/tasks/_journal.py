@@ -100,6 +100,7 @@ class Journal:
         save: Callable[[State], None] | None = None,
         log: Callable[[str], None] | None = None,
         watch: Callable[[str, train.Progress], None] | None = None,
+        began: float | None = None,
     ):
         """Begins a job, or goes on with one.
 
@@ -109,11 +110,13 @@ class Journal:
                 long, and after each leg.
             log: Called with one line of JSON per chunk.
             watch: Called with the leg's name and its progress after each chunk.
+            began: When this sitting began, by `time.perf_counter`; by default now.
         """
         self._state = state or State()
         self._save, self._log, self._watch = save, log, watch
-        self._before, self._began = self._state.seconds, time.perf_counter()
-        self._saved_at, self._saving = self._began, 0.0
+        now = time.perf_counter()
+        self._before, self._began = self._state.seconds, now if began is None else began
+        self._saved_at, self._saving = now, 0.0
         self._latest: train.Progress | None = None
 
     @property

@@ -44,19 +44,26 @@ def opened(
 
 
 def journal_of(
-    run: RunFolder | None, watch: Callable[[str, train.Progress], None] | None
+    run: RunFolder | None,
+    watch: Callable[[str, train.Progress], None] | None,
+    began: float | None = None,
 ) -> Journal:
     """Returns the journal of a run, or one that is not kept.
 
     Args:
         run: The run, or None.
         watch: Called with the name of the fit and its progress after each chunk.
+        began: When this sitting began, by `time.perf_counter`; by default now.
 
     Returns:
         The journal.
     """
     if run is None:
-        return Journal(watch=watch)
+        return Journal(watch=watch, began=began)
     return Journal(
-        state=run.read_state(), save=run.save_state, log=run.append_log, watch=watch
+        state=run.read_state(),
+        save=run.save_state,
+        log=run.append_log,
+        watch=watch,
+        began=began,
     )

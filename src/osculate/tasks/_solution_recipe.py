@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
 
 from osculate.core import InputError
-from osculate.solve import Problem, model_of, objective_of
+from osculate.solve import Counts, Problem, model_of, objective_of, samples_of
 
 from ._recipe import machine_of, refuse_other_settings, versions, warn_elsewhere
 from ._solver import SolveSettings
@@ -55,12 +56,12 @@ def fingerprint(problem: Problem) -> str:
     Returns:
         Hexadecimal digits.
     """
-    model = model_of(problem, width=1, depth=1, key=jr.key(0))
     objective = objective_of(problem)
-    point = np.zeros((1, len(problem.domain.names)))
-    traced = jax.make_jaxpr(
-        lambda x: [t.probe(model, x[0], None) for t in objective.terms.values()]
-    )(point)
+    model = eqx.filter_eval_shape(
+        lambda key: model_of(problem, width=1, depth=1, key=key), jr.key(0)
+    )
+    rows = samples_of(problem, Counts(1, 1), jr.key(0))
+    traced = eqx.filter_make_jaxpr(objective.outputs)(model, rows)[0]
     digest = hashlib.sha256(re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr)).encode())
     for constant in [*traced.consts, *jax.tree.leaves(problem)]:
         if hasattr(constant, "dtype"):

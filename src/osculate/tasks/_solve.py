@@ -1,7 +1,10 @@
 """The job of solving: from a declared problem to a solution and what it is worth."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,6 +96,7 @@ def solve(
         InputError: If a choice cannot be used, or a source term is not finite; nothing
             is written then.
     """
+    began = time.perf_counter()
     task = _task(problem, name)
     settings = SolveSettings(
         width=width,
@@ -114,7 +118,7 @@ def solve(
         _refuse_source(start)
         recipe = solution_recipe(task.name, task.problem, task.grid, settings)
         with opened(out, recipe, refuse_other_problem, force, resume) as run:
-            journal = journal_of(run, watch)
+            journal = journal_of(run, watch, began)
             found = _search(journal, start, parse_goal(budget))
             solution = Solution(
                 task.problem,
@@ -227,7 +231,8 @@ def _refuse_source(start: Start) -> None:
             finite = np.isfinite(np.asarray(part)).reshape(len(part), -1)
             bad = np.asarray(~finite.all(axis=1))
             if bad.any():
-                x = np.asarray(start.samples[label].x)[bad]
+                points = jax.tree.leaves(start.samples[label].x)[0]
+                x = np.asarray(points)[bad].reshape(-1, len(names))
                 at = ", ".join(f"{n}={v:.4g}" for n, v in zip(names, x[0], strict=True))
                 raise InputError(
                     f"`solve`: the residual of {label!r} is not finite at {bad.sum()} "
@@ -241,20 +246,41 @@ def _search(journal: Journal, start: Start, goal: Goal) -> Found:
     judged = functools.partial(
         certify, start.problem, start.objective, key=jr.fold_in(start.key, 1)
     )
+    beside = functools.partial(_beside, judged, start.model, start.samples)
     if goal.error is None:
         seconds = None
         if goal.seconds is not None:
             seconds = max(goal.seconds - journal.seconds, 0.0)
-        result = _fit(journal, LEG, start, start.model, goal.steps, seconds)
+        with beside():
+            result = _fit(journal, LEG, start, start.model, goal.steps, seconds)
         return Found(result, judged(result.value, result.samples))
     model, k = start.model, 0
     while True:
-        result = _fit(journal, f"{LEG} {k + 1}", start, model, None, ROUND * 2**k)
+        leg = functools.partial(_fit, journal, f"{LEG} {k + 1}", start, model, None)
+        with beside() if k == 0 else contextlib.nullcontext():
+            result = leg(ROUND * 2**k)
         certificate = judged(result.value, result.samples)
         done = certificate.relative <= goal.error and not certificate.doubts
         if done or journal.seconds >= MOST_SECONDS:
             return Found(result, certificate)
         model, k = result.value, k + 1
+
+
+@contextlib.contextmanager
+def _beside(
+    judged: Callable[..., Certificate],
+    model: PyTree[Any],
+    samples: Mapping[str, Samples],
+) -> Iterator[None]:
+    """Compiles the certificate on another thread while the fit compiles and runs."""
+
+    def work() -> None:
+        with jax.enable_x64(True):
+            judged(model, samples)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(work)
+        yield
 
 
 def _fit(

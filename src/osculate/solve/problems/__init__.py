@@ -20,6 +20,7 @@ from . import (
     _lotka_volterra,
     _poisson,
     _poisson_5d,
+    _poisson_l,
     _schroedinger,
     _wave,
 )
@@ -30,6 +31,7 @@ PROBLEMS: dict[str, Entry] = {
     for module in (
         _first,
         _poisson,
+        _poisson_l,
         _helmholtz,
         _heat,
         _burgers,

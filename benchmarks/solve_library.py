@@ -1,0 +1,131 @@
+"""How near solutions of the library's problems come to the truth, and in what time.
+
+    python benchmarks/solve_library.py [--seeds 5] [--only NAME ...]
+
+Every run is a process of its own that has compiled nothing, one at a time. Its budget
+counts from the call of `tasks.solve`; "wall" is that call, compilation and certificate
+included. Errors are relative L2 norms on the grid of the problem; the aim stands beside
+them.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple
+
+from _clock import merge
+from _common import place
+from osculate import tasks
+from osculate.solve import problems
+
+NO_CACHE = ("JAX_COMPILATION_CACHE_DIR", "OSCULATE_CACHE")
+
+
+class Run(NamedTuple):
+    """A problem with a budget in seconds, and the error that is aimed at."""
+
+    problem: str
+    seconds: int
+    aim: float
+    options: dict[str, Any]
+
+
+RUNS = {
+    "Poisson, 15 s": Run("poisson", 15, 1e-12, {}),
+    "Poisson, soft, 15 s": Run("poisson", 15, 1e-9, {"soft": True}),
+    "heat, 15 s": Run("heat", 15, 5e-12, {}),
+    "Helmholtz, 60 s": Run("helmholtz", 60, 1e-6, {}),
+    "wave, 60 s": Run("wave", 60, 1e-6, {}),
+    "KdV, 60 s": Run("kdv", 60, 1e-6, {}),
+    "Kovasznay, 60 s": Run("kovasznay", 60, 1e-6, {}),
+    "Burgers, 60 s": Run("burgers", 60, 2e-6, {}),
+    "Allen-Cahn, 60 s": Run("allen-cahn", 60, 2e-6, {}),
+    "Poisson 5-D, 5 min": Run("poisson-5d", 300, 1e-7, {}),
+    "Burgers, 10 min": Run("burgers", 600, 1e-7, {}),
+    "Allen-Cahn, 10 min": Run("allen-cahn", 600, 3e-7, {}),
+    "heat 4-D, 10 min": Run("heat-4d", 600, 1e-6, {}),
+}
+
+
+def one(name: str, seconds: float, seed: int, options: dict[str, Any]) -> dict:
+    """Solves once and returns what came of it."""
+    entry = problems.named(name)
+    choices = {"budget": f"{seconds}s", "seed": seed, **options}
+    declared: Any = name
+    if choices.pop("soft", False):
+        declared, choices = entry.make().softened(), {**entry.network, **choices}
+    began = time.perf_counter()
+    found = tasks.solve(declared, **choices)
+    wall = time.perf_counter() - began
+    return {
+        "error": found.relative_l2(),
+        "estimated": found.error_estimate,
+        "verdict": found.verdict,
+        "steps": found.result.stats["steps"],
+        "fit": found.result.stats["seconds"],
+        "wall": wall,
+    }
+
+
+def in_a_process(name: str, seconds: float, seed: int, options: dict[str, Any]) -> dict:
+    """Solves once in a process that has compiled nothing."""
+    words = [sys.executable, __file__, "--one", name, str(seconds), str(seed)]
+    environment = {k: v for k, v in os.environ.items() if k not in NO_CACHE}
+    done = subprocess.run(
+        [*words, json.dumps(options)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured(run: Run, seeds: int) -> dict[str, Any]:
+    """Returns all seeds of one run, its median and its worst."""
+    found = []
+    for seed in range(seeds):
+        found.append(in_a_process(run.problem, run.seconds, seed, run.options))
+        last = found[-1]
+        print(
+            f"  {last['error']:.1e} (estimated {last['estimated']:.1e}), "
+            f"{last['steps']} steps, {last['wall']:.0f} s",
+            flush=True,
+        )
+    errors = sorted(row["error"] for row in found)
+    return {
+        "aim": run.aim,
+        "floor": problems.named(run.problem).floor,
+        "median": errors[len(errors) // 2],
+        "worst": errors[-1],
+        "seeds": found,
+    }
+
+
+def main() -> None:
+    """Measures and keeps each case."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", help="names of cases")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        name, seconds, seed, choices = options.one
+        found = one(name, float(seconds), int(seed), json.loads(choices))
+        print(json.dumps(found))
+        return
+    head = {"machine": place()}
+    for name, run in RUNS.items():
+        if options.only and name not in options.only:
+            continue
+        print(f"{name} (aim {run.aim:g})", flush=True)
+        merge("solve_library", head, name, {"ours": measured(run, options.seeds)})
+
+
+if __name__ == "__main__":
+    main()
