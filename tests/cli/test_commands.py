@@ -223,6 +223,9 @@ def test_demo_does_the_main_job(osculate, here):
         for n in ("h_T", "h_p", "rho_T", "rho_p")
     ]
     assert min(gain) > 1.0, "derivatives bought nothing"
+    solution = osc.load(here / "water-equation-1")
+    assert solution.relative_l2() < 1e-4
+    assert "Solution of heat" in (here / "water" / "report.html").read_text()
 
 
 def started(*words, log, said):

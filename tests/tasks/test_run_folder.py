@@ -39,7 +39,7 @@ def run_job(folder, *, kill_after=None):
     """Runs the job in a fresh process; kills it -9 so long after its first chunk."""
     job = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", JOB, str(folder)],
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "cache")},
     )
     if kill_after is None:
         assert job.wait() == 0

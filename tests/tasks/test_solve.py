@@ -1,12 +1,14 @@
 """The job of solving, in memory and on disk."""
 
 import jax.numpy as jnp
+import meshio
 import numpy as np
 import pytest
 
 import osculate
 from osculate import solve, tasks
 from osculate.core import InputError
+from osculate.tasks import _export_fields
 
 LINE = solve.interval(x=(0, 1))
 
@@ -72,7 +74,23 @@ def test_figures_and_files(solution, tmp_path):
     kept = np.load(solution.export(tmp_path / "u.npz", points=11))
     assert np.allclose(kept["u"], solution(x=kept["x"]))
     assert solution.export(tmp_path / "u.nc", points=11).stat().st_size > 100
+    mesh = meshio.read(solution.export(tmp_path / "u.vtu", points=11))
+    assert mesh.cells_dict["line"].shape == (10, 2)
+    np.testing.assert_allclose(mesh.point_data["u"], kept["u"])
     assert solution.report(tmp_path / "u.html").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("D", [2, 3])
+def test_cells_of_a_mesh_fill_the_box(tmp_path, D):
+    axes = {name: np.array([0.0, 1.0, 3.0]) for name in "xyz"[:D]}
+    u = np.arange(3.0**D).reshape((3,) * D)
+    mesh = meshio.read(_export_fields._mesh(tmp_path / "box.vtu", axes, {"u": u}))
+    corners = mesh.points[mesh.cells[0].data]
+    sides = corners[:, [1, 3, 4][:D]] - corners[:, :1]  # along x, y, z from corner 0
+    assert np.linalg.det(sides[:, :, :D]).sum() == 3.0**D
+    assert {len(set(cell.tolist())) for cell in mesh.cells[0].data} == {2**D}
+    with pytest.raises(InputError, match="three at most"):
+        _export_fields._mesh(tmp_path / "box.vtu", dict.fromkeys("abcd", axes), {})
 
 
 def test_a_run_is_resumed_only_with_the_same_problem(tmp_path):

@@ -1,12 +1,13 @@
 """What each command does, in terms of tasks."""
 
 import argparse
+import contextlib
 import csv
 import functools
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ._output import output_file
 from ._problem_file import read_problem
 from ._progress import Bar
 
+EQUATION = "heat"  # of the demo
 BAD_INPUT = (InputError, store.CorruptFileError, store.NewerFormatError)
 CHOICES = [
     "inputs",
@@ -46,9 +48,24 @@ CHOICES = [
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Fits the embedded water table with and without derivatives."""
+    """Fits the water table with and without derivatives, and solves an equation."""
     choices = {"test": data.water_test(), "compare": True}
-    return _fit(options, data.water(), "water", choices)
+    return _fit(options, data.water(), "water", choices, then=_equation)
+
+
+def _equation(options: argparse.Namespace) -> dict[str, Any]:
+    """Solves an equation into a run beside the other, in whose report it is shown."""
+    run = Path(options.out)
+    out = run.with_name(f"{run.name}-equation")
+    if not (options.force or options.resume):
+        out = tasks.next_free(run.parent, out.name)
+    with _watched(options) as manners:
+        solution = tasks.solve(EQUATION, budget="300steps", out=out, **manners)
+    tasks.rewrite_report(run, [solution])
+    if not (options.quiet or options.json):
+        sys.stdout.write(f"\nand an equation, {PROBLEMS[EQUATION].title}:\n\n")
+        _show_solution(solution, str(out))
+    return {"equation": {**tasks.solution_summary(solution), "out": str(out)}}
 
 
 def fit(options: argparse.Namespace) -> int:
@@ -73,13 +90,7 @@ def solve(options: argparse.Namespace) -> int:
     use_cache()
     stem, problem = read_problem(options.problem)
     choices = {"name": options.problem, **typed}
-    with Interrupt() as interrupt, Bar(quiet=options.quiet or options.json) as bar:
-
-        def watch(leg, progress):
-            bar.watch(leg, progress)
-            interrupt.check()
-
-        manners = {"force": options.force, "resume": options.resume, "watch": watch}
+    with _watched(options) as manners:
         job = functools.partial(tasks.solve, problem, **manners, **choices)
         solution = _into(options, stem, job)
     if options.json:
@@ -158,26 +169,39 @@ def _choices(options: argparse.Namespace, otherwise: dict[str, Any]) -> dict[str
 
 
 def _fit(
-    options: argparse.Namespace, table: Any, stem: str, otherwise: dict[str, Any]
+    options: argparse.Namespace,
+    table: Any,
+    stem: str,
+    otherwise: dict[str, Any],
+    then: Callable[..., dict[str, Any]] | None = None,
 ) -> int:
+    """Fits, and says what came of it; `then` adds to that."""
     choices = _choices(options, otherwise)
     use_cache()
+    with _watched(options) as manners:
+        surrogate = _fit_into(options, table, stem, {**manners, **choices})
+    run = str(options.out)
+    page, document = Path(run) / "report.html", {}
+    if options.json:
+        document = {"run": run, **tasks.summary(surrogate), "report": str(page)}
+    elif not options.quiet:
+        _show(surrogate, run, page)
+    more = then(options) if then else {}
+    if options.json:
+        sys.stdout.write(json.dumps(document | more) + "\n")
+    return 0
+
+
+@contextlib.contextmanager
+def _watched(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Shows progress and minds Ctrl-C; yields how a job is to be run."""
     with Interrupt() as interrupt, Bar(quiet=options.quiet or options.json) as bar:
 
         def watch(leg, progress):
             bar.watch(leg, progress)
             interrupt.check()
 
-        manners = {"force": options.force, "resume": options.resume, "watch": watch}
-        surrogate = _fit_into(options, table, stem, {**manners, **choices})
-    run = str(options.out)
-    page = Path(run) / "report.html"
-    if options.json:
-        document = {"run": run, **tasks.summary(surrogate), "report": str(page)}
-        sys.stdout.write(json.dumps(document) + "\n")
-    elif not options.quiet:
-        _show(surrogate, run, page)
-    return 0
+        yield {"force": options.force, "resume": options.resume, "watch": watch}
 
 
 def _fit_into(

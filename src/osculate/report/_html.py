@@ -1,6 +1,6 @@
 """The report as one HTML file that needs nothing else: no script, no request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ._escape import escaped
 from ._evaluation import Evaluation
@@ -17,9 +17,11 @@ from ._sections import (
     parity_section,
     slice_section,
 )
+from ._solution_html import solved_section
+from ._solution_page import SolutionPage
 
 
-def html(page: Page) -> str:
+def html(page: Page, solved: Sequence[SolutionPage] = ()) -> str:
     """Writes the report as one HTML file.
 
     The file is static: no script, no outside address; figures are inline SVG. The same
@@ -27,6 +29,7 @@ def html(page: Page) -> str:
 
     Args:
         page: What to show.
+        solved: Solved equations to be shown beside, each in a section.
 
     Returns:
         The whole document; write it as UTF-8.
@@ -45,6 +48,7 @@ def html(page: Page) -> str:
         loss_section(page.history),
         slice_section(page),
         gradient_section(evaluation),
+        *map(solved_section, solved),
         cautions_section(page.warnings, "warning"),
         facts_section(page.facts),
     )

@@ -50,6 +50,24 @@ def solution_html(page: SolutionPage) -> str:
     )
 
 
+def solved_section(page: SolutionPage) -> str:
+    """Sets a solved equation as one section of another report.
+
+    Args:
+        page: What to show.
+
+    Returns:
+        Markup.
+    """
+    content = [soft(escaped(page.verdict)), _tiles(page.tiles)]
+    maps, words = _chosen(page.maps, has_values, "map")
+    if maps:
+        content.append(soft(" ".join([*_map_words(maps), *words])))
+        kind, size = _layout(len(maps))
+        content.append(grid(field_maps(maps, size=size, budget=_budget(page)), kind))
+    return section(page.title, *content)
+
+
 def _tiles(tiles: Sequence[tuple[str, str]]) -> str:
     found = [
         f'<div class="tile"><p class="big">{escaped(_number(big))}</p>'

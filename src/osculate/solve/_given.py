@@ -88,6 +88,10 @@ class Given(eqx.Module):
         """Whether it is the number 0 everywhere."""
         return self.function is None and not np.any(np.asarray(self.value))
 
+    def asks(self, place: int) -> bool:
+        """Tells whether it is called with the coordinate at this place."""
+        return any(own == place for _, own in self.coordinates)
+
     def __call__(
         self, x: Float[Array, " D"], others: Mapping[str, Any]
     ) -> Float[Array, "..."]:

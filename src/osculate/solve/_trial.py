@@ -291,7 +291,9 @@ def _blended(lift: Function | None, axis: Axis) -> Function | None:
             for order, value, blend in zip(
                 end.orders, end.values, end.blends, strict=True
             ):
-                lacking = None if value.is_zero else value(held, others)
+                # A value that names its own coordinate says how it goes on from there.
+                at = x if end.orders == (0,) and value.asks(axis.place) else held
+                lacking = None if value.is_zero else value(at, others)
                 if lift is not None:
                     there = along(lift, axis.place, order)(held, others)
                     lacking = -there if lacking is None else lacking - there

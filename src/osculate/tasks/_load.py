@@ -1,6 +1,7 @@
 """A saved run back as a live object."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ._pack import unpack_model, unpack_page
 from ._settings import Settings, loss_of
 from ._solution import Solution
 from ._solution_load import read_solution
+from ._solution_page import solution_page
 from ._surrogate import Surrogate
 
 
@@ -78,11 +80,12 @@ def _opened(path: str | Path) -> RunFolder:
     return run
 
 
-def rewrite_report(path: str | Path) -> Path:
+def rewrite_report(path: str | Path, solved: Sequence[Solution] = ()) -> Path:
     """Writes the report of a saved run again, in its folder, whatever is there.
 
     Args:
         path: The folder of a finished run.
+        solved: Solutions to be shown beside.
 
     Returns:
         The report's path.
@@ -98,7 +101,8 @@ def rewrite_report(path: str | Path) -> Path:
                 f"Open {run.path / REPORT}."
             )
         page = _surrogate(run).page
-        run.write_files({REPORT: report.html(page).encode("utf-8")})
+        text = report.html(page, [solution_page(each) for each in solved])
+        run.write_files({REPORT: text.encode("utf-8")})
     return Path(path) / REPORT
 
 

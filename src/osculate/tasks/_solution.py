@@ -191,17 +191,19 @@ class Solution:
         return path
 
     def export(self, path: str | Path, *, points: int = 101) -> Path:
-        """Writes coordinates and fields on a grid, as NPZ or NetCDF.
+        """Writes coordinates and fields on a grid: NPZ, NetCDF or a mesh.
 
         Args:
-            path: A file that ends in `.npz` or `.nc` (NetCDF 3).
+            path: A file that ends in `.npz`, `.nc` (NetCDF 3), or `.vtu` (for up to
+                three coordinates, time among them; needs the extra `mesh`).
             points: Of each coordinate.
 
         Returns:
             Its path.
 
         Raises:
-            InputError: If the ending is not known.
+            InputError: If the ending is not known, or a mesh would have more than three
+                coordinates.
         """
         return export_fields(self, Path(path), points)
 

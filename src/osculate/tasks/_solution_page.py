@@ -1,5 +1,6 @@
 """What the report of a solution shows, as plain data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from osculate import report
 from ._components import components
 
 GRID, LINE = 64, 201
+COUNTS = ("resets",)
 
 
 def solution_page(solution: Any) -> report.SolutionPage:
@@ -49,12 +51,17 @@ def solution_page(solution: Any) -> report.SolutionPage:
         doubts=list(certificate.doubts),
         tiles=tiles,
         declared="\n".join(recipe["problem"]["declared"]),
-        history=solution.result.history,
+        history=_losses(solution.result.history),
         maps=maps,
         curves=curves,
         residual=residual,
         facts={name: kept for name, kept in facts.items() if kept},
     )
+
+
+def _losses(history: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """Leaves out what a method counts."""
+    return {name: column for name, column in history.items() if name not in COUNTS}
 
 
 def _figures(solution: Any) -> tuple[list[Any], list[Any], list[Any]]:

@@ -4,6 +4,7 @@ import functools
 import math
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -20,6 +21,7 @@ from ._etdrk4 import advance, coefficients
 DIFFUSION, REACTION = 1e-4, 5.0
 SHIPPED = Path(__file__).parent / "allen_cahn.npz"
 CELLS, ROWS = 256, 100
+SOONEST = 1e-12
 
 
 def make() -> Problem:
@@ -30,10 +32,38 @@ def make() -> Problem:
             u_t - diffusion * u_xx - reaction * (u - u**3)
         ),
         constants={"diffusion": DIFFUSION, "reaction": REACTION},
-        initial=lambda x: x**2 * jnp.cos(jnp.pi * x),
+        initial=start,
         boundary={"x": periodic()},
         reference=tabulated,
     )
+
+
+def start(x: Array, t: Array, diffusion: Array, reaction: Array) -> Array:
+    """Returns the initial state, and how its kink goes on where it repeats.
+
+    `x^2 cos(pi x)` behaves there as `2 s - pi^2 s^3` with the distance s, which
+    diffusion rounds at once and which decays as small deviations from -1 do. A network
+    whose every derivative is periodic cannot take a kink away that the trial function
+    keeps.
+
+    Args:
+        x: Place.
+        t: Time.
+        diffusion: Of the equation.
+        reaction: Of the equation.
+
+    Returns:
+        The initial state at t = 0; later without a kink.
+    """
+    s, c = 2 / jnp.pi * jnp.cos(jnp.pi * x / 2), -11 * jnp.pi**2 / 12
+    q = 4 * diffusion * jnp.maximum(t, SOONEST)
+    step, bell = jax.lax.erf(s / jnp.sqrt(q)), jnp.exp(-(s**2) / q)
+    bell = jnp.sqrt(q / jnp.pi) * bell
+    first = s * step + bell
+    third = (s**3 + 1.5 * q * s) * step + (s**2 + q) * bell
+    rounded = jnp.exp(-2 * reaction * t) * (2 * first + c * third)
+    later = x**2 * jnp.cos(jnp.pi * x) - 2 * s - c * s**3 + rounded
+    return jnp.where(t > SOONEST, later, x**2 * jnp.cos(jnp.pi * x))
 
 
 def tabulated(x: ArrayLike, t: ArrayLike) -> Array:

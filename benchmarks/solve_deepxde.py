@@ -1,0 +1,216 @@
+"""DeepXDE on the library's problems: its own example settings, Adam and then L-BFGS.
+
+Needs DeepXDE and PyTorch in the environment of this package: `uv pip install
+deepxde==1.15.0 torch==2.13.0`, then
+
+    python benchmarks/solve_deepxde.py [--seconds 60] [--seeds 1] [--only NAME ...]
+
+Networks, points and rates are those of its examples (Poisson, heat, Burgers and
+Helmholtz); two fifths of the time are Adam's, the rest L-BFGS', which may stop
+earlier.
+Conditions are soft where the examples have them so. Every run is a process of its own.
+Errors are relative L2 norms on the grid of the problem, as in `solve_library.py`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+os.environ["DDE_BACKEND"] = "pytorch"
+
+import deepxde as dde
+import jax
+import numpy as np
+import torch
+
+from _clock import merge
+from _common import place
+from osculate.solve import problems
+
+ADAM, RATE = 0.4, 1e-3
+
+
+class Setting(NamedTuple):
+    """What an example of DeepXDE declares.
+
+    Attributes:
+        residual: The equation.
+        start: The initial value, or None without time.
+        points: How many inside, on the boundary, at the start.
+        layers: Sizes.
+        initializer: Of the weights.
+        activation: Of the layers.
+        bubble: Whether the network is multiplied with x (1 - x) y (1 - y).
+    """
+
+    residual: Callable[..., Any]
+    start: Callable[..., Any] | None
+    points: tuple[int, int, int]
+    layers: list[int]
+    initializer: str = "Glorot normal"
+    activation: str = "tanh"
+    bubble: bool = False
+
+
+def second(u: Any, x: Any, i: int) -> Any:
+    """Returns a second derivative of the network."""
+    return dde.grad.hessian(u, x, i=i, j=i)
+
+
+def poisson(x: Any, u: Any) -> Any:
+    """Poisson's equation with the source of the library."""
+    wave = torch.sin(np.pi * x[:, :1]) * torch.sin(np.pi * x[:, 1:])
+    return second(u, x, 0) + second(u, x, 1) + 2 * np.pi**2 * wave
+
+
+def helmholtz(x: Any, u: Any) -> Any:
+    """Helmholtz' equation with the source of the library."""
+    k = 4 * np.pi
+    wave = torch.sin(k * x[:, :1]) * torch.sin(k * x[:, 1:])
+    return second(u, x, 0) + second(u, x, 1) + k**2 * (u + wave)
+
+
+def heat(x: Any, u: Any) -> Any:
+    """The heat equation."""
+    return dde.grad.jacobian(u, x, i=0, j=1) - 0.4 * second(u, x, 0)
+
+
+def burgers(x: Any, u: Any) -> Any:
+    """Burgers' equation."""
+    u_x, u_t = (dde.grad.jacobian(u, x, i=0, j=j) for j in (0, 1))
+    return u_t + u * u_x - 0.01 / np.pi * second(u, x, 0)
+
+
+SETTINGS = {
+    "poisson": Setting(
+        poisson, None, (1200, 120, 0), [2] + [50] * 4 + [1], "Glorot uniform"
+    ),
+    "helmholtz": Setting(
+        helmholtz,
+        None,
+        (400, 80, 0),
+        [2] + [150] * 3 + [1],
+        "Glorot uniform",
+        "sin",
+        bubble=True,
+    ),
+    "heat": Setting(
+        heat,
+        lambda x: np.sin(np.pi * x[:, :1]),
+        (2540, 80, 160),
+        [2] + [20] * 3 + [1],
+    ),
+    "burgers": Setting(
+        burgers,
+        lambda x: -np.sin(np.pi * x[:, :1]),
+        (2540, 80, 160),
+        [2] + [20] * 3 + [1],
+    ),
+}
+
+
+def data_of(name: str, setting: Setting) -> Any:
+    """Returns domain, equation, conditions and points in the words of DeepXDE."""
+    domain = problems.named(name).make().domain
+    inside, rim, start = setting.points
+    if setting.start is None:
+        geometry = dde.geometry.Rectangle(domain.low, domain.high)
+        zero = dde.icbc.DirichletBC(geometry, lambda x: 0.0, lambda _, on: on)
+        return dde.data.PDE(
+            geometry, setting.residual, zero, num_domain=inside, num_boundary=rim
+        )
+    space = dde.geometry.Interval(domain.low[0], domain.high[0])
+    geometry = dde.geometry.GeometryXTime(
+        space, dde.geometry.TimeDomain(domain.low[1], domain.high[1])
+    )
+    conditions = [
+        dde.icbc.DirichletBC(geometry, lambda x: 0.0, lambda _, on: on),
+        dde.icbc.IC(geometry, setting.start, lambda _, on: on),
+    ]
+    return dde.data.TimePDE(
+        geometry,
+        setting.residual,
+        conditions,
+        num_domain=inside,
+        num_boundary=rim,
+        num_initial=start,
+    )
+
+
+def one(name: str, seconds: float, precision: str, seed: int) -> dict[str, Any]:
+    """Solves once and returns what came of it."""
+    dde.config.set_default_float(precision)
+    dde.config.set_random_seed(seed)
+    setting, entry = SETTINGS[name], problems.named(name)
+    began = time.perf_counter()
+    net = dde.nn.FNN(setting.layers, setting.activation, setting.initializer)
+    if setting.bubble:
+        zero = lambda x: (x * (1 - x)).prod(dim=1, keepdim=True)
+        net.apply_output_transform(lambda x, u: zero(x) * u)
+    model = dde.Model(data_of(name, setting), net)
+    timer = lambda until: dde.callbacks.Timer(
+        max(until - (time.perf_counter() - began), 0.1) / 60
+    )
+    model.compile("adam", lr=RATE)
+    quiet = {"display_every": 1000, "verbose": 0}
+    model.train(iterations=10**6, callbacks=[timer(ADAM * seconds)], **quiet)
+    steps = model.train_state.step
+    model.compile("L-BFGS")
+    model.train(callbacks=[timer(seconds)], **quiet)
+    wall = time.perf_counter() - began
+    declared = entry.make()
+    domain = declared.domain
+    lines = [
+        np.linspace(low, high, entry.grid[axis])
+        for axis, low, high in zip(domain.names, domain.low, domain.high, strict=True)
+    ]
+    x = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, len(lines))
+    with jax.enable_x64(True):
+        truth = declared.reference(**dict(zip(domain.names, x.T, strict=True)))
+    found = model.predict(x.astype(precision))[:, 0]
+    error = np.linalg.norm(found - truth) / np.linalg.norm(truth)
+    more = model.train_state.step - steps
+    return {"error": float(error), "steps": [steps, more], "wall": wall}
+
+
+def in_a_process(*words: Any) -> dict[str, Any]:
+    """Solves once in a process of its own."""
+    command = [sys.executable, __file__, "--one", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measures the cases and keeps each."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", nargs="+", help="names of problems")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        name, seconds, precision, seed = options.one
+        print(json.dumps(one(name, float(seconds), precision, int(seed))))
+        return
+    peers = {"deepxde": dde.__version__, "torch": torch.__version__}
+    head = {"machine": place(), "peers": peers}
+    for name in options.only or SETTINGS:
+        for precision in ("float32", "float64"):
+            found = [
+                in_a_process(name, options.seconds, precision, seed)
+                for seed in range(options.seeds)
+            ]
+            print(name, precision, found, flush=True)
+            title = f"{precision}, {options.seconds:g} s"
+            merge("solve_deepxde", head, name, {title: found})
+
+
+if __name__ == "__main__":
+    main()
