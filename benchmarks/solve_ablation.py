@@ -83,7 +83,7 @@ def one(name: str, title: str, seed: int) -> dict[str, Any]:
             adaptive = not solve.is_linear(declared)
         more = {}
         if adaptive:
-            sampler = solve.residual_adaptive(declared.domain)
+            sampler = solve.residual_adaptive(declared)
             more = {"sampler": sampler, "sample_every": EVERY, "key": keys[4]}
         found = train.fit(
             objective,

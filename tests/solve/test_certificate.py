@@ -91,7 +91,7 @@ def test_adaptive_points_gather_where_the_residual_is_large(key):
     model = solve.model_of(problem, width=3, depth=1, key=key)
     objective = solve.objective_of(problem)
     samples = solve.samples_of(problem, solve.Counts(400, 1), key)
-    sampler = solve.residual_adaptive(problem.domain)
+    sampler = solve.residual_adaptive(problem)
     drawn = sampler(objective, model, samples, jr.fold_in(key, 1))["equation"]
     x, weight = np.asarray(drawn.x)[:, 0], np.asarray(drawn.weight)
     assert np.mean(x < 0.1) > 0.4

@@ -8,7 +8,7 @@ import pytest
 from scipy.interpolate import make_interp_spline
 
 from osculate import solve, tasks
-from osculate.core import InputError
+from osculate.core import InputError, Samples
 
 LINE = solve.interval(x=(0, 1))
 ROD = LINE * solve.time(t=(0, 1))
@@ -45,10 +45,20 @@ def test_cubes_and_short_axes_are_met_exactly():
     assert abs(float(f(x=0.37, t=0.5)) - 0.37**3 * 1.5) < 1e-14
 
 
+class Labelled:
+    """What an xarray.DataArray offers."""
+
+    dims = ("x",)
+
+    def __array__(self, dtype=None, copy=None):
+        return GRID**2
+
+    def __getitem__(self, name):
+        return {"x": GRID}[name]
+
+
 def test_arrays_of_xarray_name_their_coordinates():
-    xarray = pytest.importorskip("xarray")
-    table = xarray.DataArray(GRID**2, dims=["x"], coords={"x": GRID})
-    f = solve.gridded(table)
+    f = solve.gridded(Labelled())
     assert abs(float(f(x=0.5)) - 0.25) < 1e-14
 
 
@@ -171,3 +181,36 @@ def test_softened_problems_prescribe_nothing():
     }
     model = solve.model_of(soft, width=4, depth=1, key=jr.key(0))
     assert abs(float(solve.fields_of(model)(jnp.array([0.0, 0.5]))["u"])) > 1e-3
+
+
+def test_an_initial_value_may_say_how_it_goes_on():
+    course = lambda x, t: jnp.sin(jnp.pi * x) * jnp.exp(-t)
+    ring = {"boundary": {"x": solve.periodic()}}
+    free, held = heat(initial=course, **ring), heat(initial=course)
+    x = jnp.array([0.3, 0.7])
+    for problem, at in ((free, x), (held, None)):
+        model = solve.model_of(problem, width=4, depth=1, key=jr.key(0))
+        lift = solve.fields_of(model)(x)["u"] - model["net"].free(x)["u"]
+        if at is not None:
+            np.testing.assert_allclose(lift, course(*at), rtol=1e-14)
+        begin = solve.fields_of(model)(x.at[1].set(0.0))["u"]
+        np.testing.assert_allclose(begin, np.sin(0.3 * np.pi), rtol=1e-14)
+
+
+def test_what_conditions_contribute_is_computed_once():
+    problem = heat(initial=lambda x: jnp.sin(jnp.pi * x) ** 3)
+    model = solve.model_of(problem, width=4, depth=1, key=jr.key(0))
+    term = solve.objective_of(problem).terms["equation"]
+    rows = solve.samples_of(problem, solve.Counts(2500, 10), jr.key(0))["equation"]
+    plain = term.outputs(model, Samples(rows.x.x))[""]
+    np.testing.assert_allclose(term.outputs(model, rows)[""], plain, atol=1e-12)
+    assert len(plain) == 2500
+    moved = solve.residual_adaptive(problem)(
+        solve.objective_of(problem), model, {"equation": rows}, jr.key(1)
+    )["equation"]
+    assert jax.tree.structure(moved.x) == jax.tree.structure(rows.x)
+    np.testing.assert_allclose(
+        term.outputs(model, moved)[""],
+        term.outputs(model, Samples(moved.x.x))[""],
+        atol=1e-12,
+    )

@@ -89,8 +89,9 @@ def test_cells_of_a_mesh_fill_the_box(tmp_path, D):
     sides = corners[:, [1, 3, 4][:D]] - corners[:, :1]  # along x, y, z from corner 0
     assert np.linalg.det(sides[:, :, :D]).sum() == 3.0**D
     assert {len(set(cell.tolist())) for cell in mesh.cells[0].data} == {2**D}
+    four = dict.fromkeys("abcd", np.zeros(2))
     with pytest.raises(InputError, match="three at most"):
-        _export_fields._mesh(tmp_path / "box.vtu", dict.fromkeys("abcd", axes), {})
+        _export_fields._mesh(tmp_path / "box.vtu", four, {})
 
 
 def test_a_run_is_resumed_only_with_the_same_problem(tmp_path):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 from jaxtyping import Array, Float
@@ -51,16 +51,46 @@ class Equation:
         Raises:
             TypeError: If a constant is missing or has another name.
         """
+        return self.of_values(self.values(u, x), x, **others)
+
+    def values(self, u: Field, x: Float[Array, " D"]) -> dict[str, Array]:
+        """Returns the fields and derivatives that the function asks for.
+
+        Args:
+            u: The fields, as in `partials`.
+            x: A point.
+
+        Returns:
+            Arrays by name, all from one pass; linear in the fields.
+        """
+        if not self.derivatives:
+            return {}
+        fields = {"fields": self.fields, "time": self.over.time}
+        at = partials(u, self.derivatives, self.over.names, **fields)
+        return at(x)._asdict()
+
+    def of_values(
+        self, values: Mapping[str, Array], x: Float[Array, " D"], /, **others: Any
+    ) -> Any:
+        """Calls the function with derivatives that are known.
+
+        Args:
+            values: As by `values`.
+            x: A point.
+            **others: The constants and unknowns by name.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            TypeError: If a constant is missing or has another name.
+        """
         if set(others) != set(self.others):
             raise TypeError(
                 f"`equation`: called with {sorted(others)}; expected values for "
                 f"{list(self.others)}."
             )
-        known = dict(zip(self.over.names, x, strict=True)) | others
-        if self.derivatives:
-            fields = {"fields": self.fields, "time": self.over.time}
-            found = partials(u, self.derivatives, self.over.names, **fields)(x)
-            known |= found._asdict()
+        known = dict(zip(self.over.names, x, strict=True)) | others | dict(values)
         return self.function(**{name: known[name] for name in self.arguments})
 
     def orders(self, field: str) -> tuple[int, ...]:

@@ -21,7 +21,11 @@ from ._integral import integral as integral
 from ._linear import is_linear as is_linear
 from ._mesh import mesh as mesh
 from ._polygon import polygon as polygon
-from ._problem import Problem as Problem, problem as problem
+from ._problem import (
+    EQUATION as EQUATION,
+    Problem as Problem,
+    problem as problem,
+)
 from ._signed import signed_distance as signed_distance
 from ._simplex import simplex as simplex
 from ._terms import (

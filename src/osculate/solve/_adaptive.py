@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from osculate.core import Objective, Samples, Term
 
 from ._domain import Domain
-from ._problem import EQUATION
+from ._problem import EQUATION, Problem
+from ._spots import Lift, lift_of
 
 BITS = 62
 
@@ -33,11 +34,13 @@ class ResidualAdaptive(eqx.Module):
 
     Attributes:
         domain: Where points are drawn.
+        lift: What conditions contribute at points, or None.
         pool: How many points there are to choose from, for each that is drawn.
         label: Of the term.
     """
 
     domain: Domain
+    lift: Lift | None
     pool: int = eqx.field(static=True)
     label: str = eqx.field(static=True)
 
@@ -49,47 +52,84 @@ class ResidualAdaptive(eqx.Module):
         key: PRNGKeyArray,
     ) -> dict[str, Samples]:
         """Returns the samples with new points of one term."""
-        N = samples[self.label].x.shape[0]
+        N = len(jax.tree.leaves(samples[self.label].x)[0])
         spread, first = jr.split(key)
         x = self.domain.points(self.pool * N, spread)
         inside = jax.vmap(self.domain.inside)(x).astype(x.dtype)
-        size = magnitude(objective.terms[self.label], model, x) * inside
-        mean = jnp.sum(size) / jnp.sum(inside)
-        density = (1 + size / jnp.where(mean > 0, mean, 1.0)) * inside
-        order = jnp.argsort(morton(x, self.domain))
-        whole = jnp.cumsum(density[order])
-        at = (jr.uniform(first) + jnp.arange(N, dtype=x.dtype)) / N * whole[-1]
-        drawn = order[jnp.minimum(jnp.searchsorted(whole, at), len(order) - 1)]
-        weight = 1 / density[drawn]
-        return {**samples, self.label: Samples(x[drawn], None, weight)}
+        spots = x if self.lift is None else self.lift(x)
+        size = magnitude(objective.terms[self.label], model, spots) * inside
+        drawn, weight = draw(self.domain, x, size, inside, N, first)
+        kept = jax.tree.map(lambda a: a[drawn], spots)
+        return {**samples, self.label: Samples(kept, None, weight)}
 
 
-def residual_adaptive(domain: Domain, *, pool: int = 16) -> ResidualAdaptive:
+def draw(
+    domain: Domain,
+    x: Float[Array, "M D"],
+    size: Float[Array, " M"],
+    inside: Float[Array, " M"],
+    N: int,
+    key: PRNGKeyArray,
+) -> tuple[Int[Array, " {N}"], Float[Array, " {N}"]]:
+    """Draws points with the density `1 + size / mean`.
+
+    Args:
+        domain: Where they lie.
+        x: Points to choose from.
+        size: Of the residual at each; 0 outside.
+        inside: 1 inside, 0 outside.
+        N: How many are drawn.
+        key: Of the first.
+
+    Returns:
+        Rows of x, and weights `1 / density`.
+    """
+    mean = jnp.sum(size) / jnp.sum(inside)
+    density = (1 + size / jnp.where(mean > 0, mean, 1.0)) * inside
+    order = jnp.argsort(morton(x, domain))
+    whole = jnp.cumsum(density[order])
+    at = (jr.uniform(key) + jnp.arange(N, dtype=x.dtype)) / N * whole[-1]
+    drawn = order[jnp.minimum(jnp.searchsorted(whole, at), len(order) - 1)]
+    return drawn, 1 / density[drawn]
+
+
+def residual_adaptive(problem: Problem, *, pool: int = 16) -> ResidualAdaptive:
     """Returns a Sampler that puts points of the equation where it is met worst.
 
     Args:
-        domain: Of the problem.
+        problem: The problem.
         pool: How many points there are to choose from, for each that is drawn.
 
     Returns:
         A Sampler for `train.fit`; the weights of its points are `1 / density`.
     """
-    return ResidualAdaptive(domain, pool, EQUATION)
+    return ResidualAdaptive(problem.domain, lift_of(problem), pool, EQUATION)
 
 
-def magnitude(term: Term, model: PyTree, x: Float[Array, "N D"]) -> Float[Array, " N"]:
+def magnitude(term: Term, model: PyTree, x: PyTree) -> Float[Array, " N"]:
     """Returns the norm of all residuals of a term at each point.
 
     Args:
         term: The term; its losses have residuals.
         model: The model.
-        x: Points.
+        x: Points, any pytree with leading axis N.
 
     Returns:
         `(N,)`.
     """
-    found = term.outputs(model, Samples(x))
-    squares = [jnp.sum(z.reshape(len(x), -1) ** 2, axis=1) for z in found.values()]
+    return norms(term.outputs(model, Samples(x)))
+
+
+def norms(found: Mapping[str, Array]) -> Float[Array, " N"]:
+    """Returns the norm over all names and entries of each row.
+
+    Args:
+        found: Arrays by name.
+
+    Returns:
+        `(N,)`.
+    """
+    squares = [jnp.sum(z.reshape(len(z), -1) ** 2, axis=1) for z in found.values()]
     return jnp.sqrt(sum(squares[1:], squares[0]))
 
 

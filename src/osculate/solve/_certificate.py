@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from osculate import diff
 from osculate.core import Objective, Samples, trainable
 
-from ._adaptive import ResidualAdaptive, residual_adaptive
+from ._adaptive import draw, norms
+from ._domain import Domain
 from ._estimate import estimate
 from ._problem import EQUATION, Problem
 from ._terms import DATA, Counts, fields_of, samples_of
@@ -23,7 +24,7 @@ MOST_GAP = 10.0  # residual at fresh points over that at the points of the fit
 LEAST_EXPLAINED = 0.3
 JUMP = 1e-6  # of a derivative over its size
 SEAM_POINTS = 64
-PER_WEIGHT = 3
+PER_WEIGHT, POOL = 3, 4
 
 
 class Certificate(NamedTuple):
@@ -83,9 +84,9 @@ def certify(
     first, second, third = jr.split(key, 3)
     P = sum(a.size for a in jax.tree.leaves(trainable(model)[0]))
     count = max(PER_WEIGHT * (P + 300), 2000)
-    fresh = samples_of(problem, Counts(count, max(count // 10, 100)), first)
-    sampler = residual_adaptive(problem.domain, pool=4)
-    outputs, parts, drawn = _looked(objective, model, fresh, samples, sampler, second)
+    fresh = samples_of(problem, Counts(POOL * count, max(count // 10, 100)), first)
+    outputs, parts = _looked(objective, model, fresh, samples)
+    drawn = _drawn(problem.domain, outputs[EQUATION], fresh, count, second)
     residual, before = _by_name(outputs), _mean_squares(objective, parts)
     inside = [n for n in residual if n.partition(".")[0] == EQUATION]
     mean = lambda r: np.sum(r**2) / len(r)
@@ -135,16 +136,25 @@ def _looked(
     model: PyTree[Any],
     fresh: dict[str, Samples],
     samples: Mapping[str, Samples],
-    sampler: ResidualAdaptive,
-    key: PRNGKeyArray,
-) -> tuple[dict[str, dict[str, Array]], dict[str, Array], dict[str, Samples]]:
-    """Returns outputs at fresh points, losses at those of the fit, and points drawn.
+) -> tuple[dict[str, dict[str, Array]], dict[str, Array]]:
+    """Returns outputs at fresh points, and losses at those of the fit."""
+    return objective.outputs(model, fresh), objective(model, samples)[1]
 
-    These are fresh ones where the residual is large.
-    """
-    outputs = objective.outputs(model, fresh)
-    parts = objective(model, samples)[1]
-    return outputs, parts, sampler(objective, model, fresh, key)
+
+@eqx.filter_jit
+def _drawn(
+    domain: Domain,
+    outputs: dict[str, Array],
+    fresh: dict[str, Samples],
+    count: int,
+    key: PRNGKeyArray,
+) -> dict[str, Samples]:
+    """Returns some of the fresh points: more of them where the residual is large."""
+    spots, size = fresh[EQUATION].x, norms(outputs)
+    x = jax.tree.leaves(spots)[0]
+    rows, weight = draw(domain, x, size, jnp.ones_like(size), count, key)
+    kept = jax.tree.map(lambda a: a[rows], spots)
+    return {**fresh, EQUATION: Samples(kept, None, weight)}
 
 
 def _by_name(outputs: Mapping[str, Mapping[str, Array]]) -> dict[str, np.ndarray]:

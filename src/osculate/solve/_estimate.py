@@ -109,7 +109,7 @@ def _linearized(
     G = curve.gram(objective, larger, samples)
     step = _step(G, gradient, level)
     gained = -(gradient @ step) - 0.5 * step @ (G @ step)
-    x = samples[EQUATION].x
+    x = jax.tree.leaves(samples[EQUATION].x)[0]
     at = lambda t: jax.vmap(fields_of(build(t)))(x)
     u, e = jax.jvp(at, (theta,), (step,))
     size = lambda a: jnp.sqrt(jnp.mean(a**2))

@@ -16,6 +16,7 @@ from ._conditions import Condition
 from ._given import NORMAL, Given
 from ._integral import Integrated, quadrature
 from ._problem import EQUATION, Problem
+from ._spots import Spot, spotted
 from ._trial import Trial
 
 DATA, INTEGRAL = "data", "integral"
@@ -40,10 +41,15 @@ class Inside(eqx.Module):
     residuals: tuple[str, ...] = eqx.field(static=True)
     constants: dict[str, Any]
 
-    def __call__(self, model: PyTree[Any], x: Float[Array, " D"], y: Any) -> Any:
+    def __call__(self, model: PyTree[Any], x: Float[Array, " D"] | Spot, y: Any) -> Any:
         """Returns the residual, or residuals by name."""
         others = {**self.constants, **model["unknowns"]}
-        found = self.equation(fields_of(model), x, **others)
+        if isinstance(x, Spot):
+            free = self.equation.values(model["net"].free, x.x)
+            values = {name: free[name] + x.lift[name] for name in free}
+            found = self.equation.of_values(values, x.x, **others)
+        else:
+            found = self.equation(fields_of(model), x, **others)
         if isinstance(found, Mapping):
             return dict(found)
         if self.residuals == ("",):
@@ -276,8 +282,8 @@ def samples_of(
         Samples by label.
     """
     inner, outer = jr.split(key)
-    x = problem.domain.interior(counts.inside, inner)
-    found = {EQUATION: Samples(jnp.asarray(x), None, jnp.ones(len(x)))}
+    x = jnp.asarray(problem.domain.interior(counts.inside, inner))
+    found = {EQUATION: Samples(spotted(problem, x), None, jnp.ones(len(x)))}
     groups = by_face(problem)
     for k, (label, group) in enumerate(groups.items()):
         at = jr.fold_in(outer, k)

@@ -54,6 +54,7 @@ class Axis(NamedTuple):
         length: Of its interval.
         ends: One or both.
         powers: Of the distances from both ends, with which B vanishes there.
+        is_time: Whether it is time.
     """
 
     place: int
@@ -61,6 +62,7 @@ class Axis(NamedTuple):
     length: float
     ends: tuple[End, ...]
     powers: tuple[int, int]
+    is_time: bool = False
 
     def share(self, x: Float[Array, " D"]) -> Float[Array, ""]:
         """Returns where a point lies between the ends: 0 to 1."""
@@ -160,12 +162,24 @@ class Trial(eqx.Module):
             Arrays by the name of the field.
         """
         others = {**self.constants.value, **unknowns}
-        raw, found = self.net(x), {}
+        found = self.free(x)
         for name, hard in self.hard:
-            B, A = hard.vanishing(x), hard.value(x, others)
-            u = raw[name] if B is None else B * raw[name]
-            found[name] = u if A is None else A + u
+            A = hard.value(x, others)
+            found[name] = found[name] if A is None else A + found[name]
         return found
+
+    def free(self, x: Float[Array, " D"]) -> dict[str, Float[Array, "..."]]:
+        """Returns the part that vanishes where something is prescribed, B N.
+
+        Args:
+            x: The point.
+
+        Returns:
+            By name, as the fields.
+        """
+        raw = self.net(x)
+        B = {name: hard.vanishing(x) for name, hard in self.hard}
+        return {n: raw[n] if B[n] is None else B[n] * raw[n] for n in B}
 
 
 def hardened(
@@ -194,10 +208,28 @@ def hardened(
         rim, others = _rim([c for c in own if not isinstance(face(c), faces)])
         axes, rest = _axes([c for c in own if isinstance(face(c), BoxFace)])
         left += others + rest
-        axes.sort(key=lambda axis: domain.names[axis.place] in domain.time)
+        axes = [a._replace(is_time=domain.names[a.place] in domain.time) for a in axes]
+        axes.sort(key=lambda axis: axis.is_time)
         hard[field] = Hard(size, rim, tuple(axes))
     order = {id(c): k for k, c in enumerate(found.listed)}
     return hard, tuple(sorted(left, key=lambda c: order[id(c)]))
+
+
+def lifted(hard: Sequence[tuple[str, Hard]]) -> set[str] | None:
+    """Returns the constants and unknowns that prescribed values ask for.
+
+    Args:
+        hard: By field, how it satisfies its conditions.
+
+    Returns:
+        Names; None where all prescribed values are 0.
+    """
+    values = [v for _, one in hard if one.rim for v in one.rim.values]
+    ends = [end for _, one in hard for axis in one.axes for end in axis.ends]
+    values += [value for end in ends for value in end.values]
+    if all(value.is_zero for value in values):
+        return None
+    return {name for value in values for name in value.others}
 
 
 def _rim(own: Sequence[Condition]) -> tuple[Rim | None, list[Condition]]:
@@ -282,6 +314,8 @@ def _blended(lift: Function | None, axis: Axis) -> Function | None:
     zero = all(value.is_zero for end in axis.ends for value in end.values)
     if lift is None and zero:
         return None
+    # An initial value that names time says how it goes on, if nothing else is told.
+    follows = axis.is_time and lift is None and axis.ends[0].orders == (0,)
 
     def blended(x: Float[Array, " D"], others: Others) -> Array:
         s = axis.share(x)
@@ -291,8 +325,7 @@ def _blended(lift: Function | None, axis: Axis) -> Function | None:
             for order, value, blend in zip(
                 end.orders, end.values, end.blends, strict=True
             ):
-                # A value that names its own coordinate says how it goes on from there.
-                at = x if end.orders == (0,) and value.asks(axis.place) else held
+                at = x if follows and value.asks(axis.place) else held
                 lacking = None if value.is_zero else value(at, others)
                 if lift is not None:
                     there = along(lift, axis.place, order)(held, others)

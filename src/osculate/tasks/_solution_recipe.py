@@ -12,8 +12,15 @@ import jax
 import jax.random as jr
 import numpy as np
 
-from osculate.core import InputError
-from osculate.solve import Counts, Problem, model_of, objective_of, samples_of
+from osculate.core import InputError, Samples
+from osculate.solve import (
+    EQUATION,
+    Counts,
+    Problem,
+    model_of,
+    objective_of,
+    samples_of,
+)
 
 from ._recipe import machine_of, refuse_other_settings, versions, warn_elsewhere
 from ._solver import SolveSettings
@@ -61,6 +68,8 @@ def fingerprint(problem: Problem) -> str:
         lambda key: model_of(problem, width=1, depth=1, key=key), jr.key(0)
     )
     rows = samples_of(problem, Counts(1, 1), jr.key(0))
+    # The bare point: what conditions contribute there is to be among the operations.
+    rows[EQUATION] = Samples(jax.tree.leaves(rows[EQUATION].x)[0])
     traced = eqx.filter_make_jaxpr(objective.outputs)(model, rows)[0]
     digest = hashlib.sha256(re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr)).encode())
     for constant in [*traced.consts, *jax.tree.leaves(problem)]:

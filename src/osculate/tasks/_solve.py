@@ -295,7 +295,7 @@ def _fit(
     adaptive = {}
     if start.solver.sample_every is not None:
         adaptive = {
-            "sampler": residual_adaptive(start.problem.domain),
+            "sampler": residual_adaptive(start.problem),
             "sample_every": start.solver.sample_every,
             "key": start.key,
         }
