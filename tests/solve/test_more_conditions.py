@@ -173,14 +173,31 @@ def test_softened_problems_prescribe_nothing():
     soft = problem.softened()
     assert not problem.soft
     assert {c.label for c in soft.soft} == {"t=lower", "x=lower", "x=upper"}
-    assert set(solve.objective_of(soft).terms) == {
-        "equation",
-        "t=lower",
-        "x=lower",
-        "x=upper",
-    }
+    assert set(solve.objective_of(soft).terms) == {"equation", "t=lower", "boundary"}
     model = solve.model_of(soft, width=4, depth=1, key=jr.key(0))
     assert abs(float(solve.fields_of(model)(jnp.array([0.0, 0.5]))["u"])) > 1e-3
+
+
+def test_faces_with_the_same_condition_are_one_term():
+    square = solve.box(x=(0, 1), y=(0, 2))
+    equation = lambda lap_u: lap_u
+    edge = lambda x, y: x * (1 - x) * y * (2 - y)
+    for boundary, labels in (
+        (0.0, {"boundary"}),
+        (edge, {"boundary"}),
+        ({"x": 0.0, "y": edge}, {"x", "y"}),
+        (
+            {"x": 0.0, "y=lower": 0.0, "y=upper": edge},
+            {"x=lower, x=upper, y=lower", "y=upper"},
+        ),
+        ({"x": {"u_n": 0.0}, "y": 0.0}, {"x=lower", "x=upper", "y"}),
+    ):
+        soft = solve.problem(square, equation, boundary=boundary).softened()
+        assert set(solve.objective_of(soft).terms) == {"equation", *labels}
+        samples = solve.samples_of(soft, solve.Counts(16, 8), jr.key(0))
+        assert sum(len(samples[label].x) for label in labels) == 32
+    for x in samples["y"].x:
+        assert x[1] in (0.0, 2.0)
 
 
 def test_an_initial_value_may_say_how_it_goes_on():

@@ -30,7 +30,6 @@ from ._signed import signed_distance as signed_distance
 from ._simplex import simplex as simplex
 from ._terms import (
     Counts as Counts,
-    by_face as by_face,
     fields_of as fields_of,
     model_of as model_of,
     objective_of as objective_of,

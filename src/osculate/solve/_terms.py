@@ -14,6 +14,7 @@ from osculate.core import Fixed, Objective, Samples, Term
 
 from ._conditions import Condition
 from ._given import NORMAL, Given
+from ._groups import groups_of
 from ._integral import Integrated, quadrature
 from ._problem import EQUATION, Problem
 from ._spots import Spot, spotted
@@ -59,7 +60,7 @@ class Inside(eqx.Module):
 
 @final
 class OnFace(eqx.Module):
-    """Probe: what the soft conditions of one face leave.
+    """Probe: what the soft conditions of a group of faces leave.
 
     Attributes:
         conditions: They.
@@ -223,7 +224,7 @@ def terms_of(
         weights: By label, 1 where there is none.
 
     Returns:
-        Terms by label: `"equation"`, the names of faces, `"integral 1"`, `"data"`.
+        Terms by label: `"equation"`, those of `groups_of`, `"integral 1"`, `"data"`.
     """
     weight = lambda label: (weights or {}).get(label, 1.0)
     words, constants = problem.words, jax.tree.map(jnp.asarray, problem.constants)
@@ -236,8 +237,8 @@ def terms_of(
     else:
         inside = Inside(problem.equation, problem.residuals, constants)
         found[EQUATION] = Term(inside, weight=weight(EQUATION))
-    for label, group in by_face(problem).items():
-        probe = OnFace(group, names, constants)
+    for label, group in groups_of(problem).items():
+        probe = OnFace(group.conditions, names, constants)
         found[label] = Term(probe, weight=weight(label))
     for k, integral in enumerate(problem.integrals):
         label = f"{INTEGRAL} {k + 1}"
@@ -245,14 +246,6 @@ def terms_of(
     if problem.observed is not None:
         measured = Measured(tuple(problem.observed.y), names)
         found[DATA] = Term(measured, weight=weight(DATA))
-    return found
-
-
-def by_face(problem: Problem) -> dict[str, tuple[Condition, ...]]:
-    """Returns the soft conditions of each face."""
-    found: dict[str, tuple[Condition, ...]] = {}
-    for c in problem.soft:
-        found[c.label] = (*found.get(c.label, ()), c)
     return found
 
 
@@ -284,13 +277,18 @@ def samples_of(
     inner, outer = jr.split(key)
     x = jnp.asarray(problem.domain.interior(counts.inside, inner))
     found = {EQUATION: Samples(spotted(problem, x), None, jnp.ones(len(x)))}
-    groups = by_face(problem)
-    for k, (label, group) in enumerate(groups.items()):
-        at = jr.fold_in(outer, k)
-        points = problem.domain.points_on(group[0].side, counts.face, at)
+    groups = groups_of(problem)
+    number = sum(len(group.sides) for group in groups.values())
+    keys = iter(jr.split(outer, number + len(problem.integrals) + 1))
+    for label, group in groups.items():
+        each = [
+            problem.domain.points_on(side, counts.face, next(keys))
+            for side in group.sides
+        ]
+        points = jnp.concatenate(each)
         found[label] = Samples(points, None, jnp.ones(len(points)))
     for k, integral in enumerate(problem.integrals):
-        at = jr.fold_in(outer, len(groups) + k)
+        at = next(keys)
         found[f"{INTEGRAL} {k + 1}"] = quadrature(integral, problem.domain, at)
     if problem.observed is not None:
         seen = problem.observed

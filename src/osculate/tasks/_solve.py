@@ -152,7 +152,8 @@ class Task(NamedTuple):
 def _task(problem: Problem | str, name: str | None) -> Task:
     if isinstance(problem, str):
         entry = named(problem)
-        return Task(entry.name, entry.make(), entry.network, entry.grid)
+        hints = {**entry.network, **entry.fit}
+        return Task(entry.name, entry.make(), hints, entry.grid)
     return Task(name or "problem", problem, {}, {})
 
 

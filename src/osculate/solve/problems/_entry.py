@@ -23,6 +23,7 @@ class Entry(NamedTuple):
         floor: Relative accuracy of the reference: an error below it means nothing.
         source: Where the problem and its reference come from.
         truth: True values of the unknowns.
+        fit: What suits it of the other choices of `tasks.solve`.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Entry(NamedTuple):
     floor: float
     source: str
     truth: Mapping[str, float] = NOTHING
+    fit: Mapping[str, Any] = NOTHING

@@ -63,8 +63,9 @@ ENTRY = Entry(
     title="Korteweg-de Vries equation with two solitons",
     make=make,
     grid={"x": 201, "t": 101},
-    network={"width": 30, "depth": 3},
+    network={"width": 20, "depth": 3},
     floor=1e-14,
     source="Hirota (1971), Exact solution of the Korteweg-de Vries equation for "
     "multiple collisions of solitons; rates 2 and 1.",
+    fit={"points": 2000},
 )

@@ -49,7 +49,8 @@ ENTRY = Entry(
     title="Kovasznay's flow, Re = 40",
     make=make,
     grid={"x": 76, "y": 101},
-    network={"width": 30, "depth": 3},
+    network={"width": 20, "depth": 2},
     floor=1e-14,
     source="Kovasznay (1948), Laminar flow behind a two-dimensional grid.",
+    fit={"points": 1200, "adaptive": False},
 )
