@@ -43,6 +43,12 @@ RUNS = {
     "Kovasznay, 60 s": Run("kovasznay", 60, 1e-6, {}),
     "Burgers, 60 s": Run("burgers", 60, 2e-6, {}),
     "Allen-Cahn, 60 s": Run("allen-cahn", 60, 2e-6, {}),
+    "Poisson, 1 min": Run("poisson", 60, 1e-12, {}),
+    "heat, 1 min": Run("heat", 60, 5e-12, {}),
+    "wave, 4 min": Run("wave", 240, 1e-6, {}),
+    "KdV, 4 min": Run("kdv", 240, 1e-6, {}),
+    "Burgers, 4 min": Run("burgers", 240, 2e-6, {}),
+    "Allen-Cahn, 4 min": Run("allen-cahn", 240, 2e-6, {}),
     "Poisson 5-D, 5 min": Run("poisson-5d", 300, 1e-7, {}),
     "Burgers, 10 min": Run("burgers", 600, 1e-7, {}),
     "Allen-Cahn, 10 min": Run("allen-cahn", 600, 3e-7, {}),
@@ -56,7 +62,8 @@ def one(name: str, seconds: float, seed: int, options: dict[str, Any]) -> dict:
     choices = {"budget": f"{seconds}s", "seed": seed, **options}
     declared: Any = name
     if choices.pop("soft", False):
-        declared, choices = entry.make().softened(), {**entry.network, **choices}
+        declared = entry.make().softened()
+        choices = {**entry.network, **entry.fit, **choices}
     began = time.perf_counter()
     found = tasks.solve(declared, **choices)
     wall = time.perf_counter() - began

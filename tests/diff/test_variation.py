@@ -76,3 +76,9 @@ def test_higher_derivatives_are_refused():
     bending = diff.equation(lambda u_xx: u_xx**2, over="x")
     with pytest.raises(ValueError, match="'u_xx'; expected fields and their first"):
         diff.euler_lagrange(bending)
+
+
+def test_a_density_is_one_number():
+    forgotten = diff.equation(lambda grad_u: grad_u**2, over="x y")
+    with pytest.raises(ValueError, match=r"returns shape \(2,\); expected one number"):
+        diff.euler_lagrange(forgotten)(U, P)

@@ -132,16 +132,83 @@ def test_conditions_that_cannot_be_built_in_stay_soft():
         boundary={"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 2 * u - 1.0}
     )
     assert [c.words for c in problem.soft] == ["residual at x=upper"]
-    neumann = heat(boundary={"x=lower": 0.0, "x=upper": {"u_x": 0.0}})
-    assert [c.words for c in neumann.soft] == ["u_x at x=upper"]
-    assert "hard       u: t=lower (value)" in neumann.explain()
+    torn = heat(boundary={"x=lower": 0.0, "x=upper": {"u_x": 0.0}})
+    assert [c.words for c in torn.soft] == ["u_x at x=upper"]  # not that of `initial`
+    assert "hard       u: t=lower (value)" in torn.explain()
+    one_of_two = solve.problem(
+        solve.interval(x=(0, 1)),
+        lambda u_xx, v_xx: (u_xx, v_xx),
+        fields="u v",
+        boundary={"x=lower": {"u": 0.0, "v_x": 0.0}, "x=upper": {"u": 1.0, "v": 1.0}},
+    )
+    assert [c.words for c in one_of_two.soft] == ["v_x at x=lower"]
+
+
+def slope_of(u, name, domain, side, key, N=12):
+    points = domain.points_on(domain.sides[side], N, key)
+    return points, jax.vmap(partial(u, name, " ".join(domain.names)))(points)
+
+
+@pytest.mark.parametrize(
+    ("order", "boundary", "slopes"),
+    [
+        (2, {"x=lower": {"u_x": 2.0}, "x=upper": 1.0}, {"x=lower": 2.0}),
+        (2, {"x=lower": 1.0, "x=upper": {"u_n": 3.0}}, {"x=upper": 3.0}),
+        (2, {"x=lower": {"u_n": 3.0}, "x=upper": 1.0}, {"x=lower": -3.0}),
+        (2, {"x": {"u_x": lambda x: 2 * x}}, {"x=lower": 2.0, "x=upper": 6.0}),
+        (
+            3,
+            {"x=lower": {"u_n": lambda x: -x}, "x=upper": {"u": 1.0, "u_x": 4.0}},
+            {"x=lower": 1.0, "x=upper": 4.0},
+        ),
+    ],
+)
+def test_slopes_alone_are_built_in(key, order, boundary, slopes):
+    equation = (lambda u_xx: u_xx) if order == 2 else (lambda u_xxx: u_xxx)
+    line = solve.interval(x=(1, 3))
+    problem = solve.problem(line, equation, boundary=boundary)
+    assert not problem.soft
+    u = trial(problem, key)
+    for side, slope in slopes.items():
+        _, found = slope_of(u, "u_x", line, side, key, 1)
+        assert float(found[0]) == pytest.approx(slope, abs=1e-14)
+    for end, side in ((1.0, "x=lower"), (3.0, "x=upper")):
+        if side not in slopes or (order == 3 and side == "x=upper"):
+            assert float(u(jnp.array([end]))) == pytest.approx(1.0, abs=1e-14)
+
+
+def test_slopes_beside_values_on_other_faces_and_in_time(key):
+    exact = lambda x, y, t: jnp.cos(jnp.pi * x) * (1 + y) * jnp.exp(-t)
+    domain = solve.box(x=(0, 1), y=(0, 2)) * solve.time(t=(0, 1))
+    problem = solve.problem(
+        domain,
+        lambda u_t, lap_u: u_t - lap_u,
+        initial=lambda x, y: exact(x, y, 0.0),
+        boundary={
+            "x": {"u_x": 0.0},
+            "y=lower": exact,
+            "y=upper": {"u_y": lambda x, t: jnp.cos(jnp.pi * x) * jnp.exp(-t)},
+        },
+    )
+    assert not problem.soft
+    assert "hard       u: y=upper (slope)" in problem.explain()
+    u = trial(problem, key)
+    for side in ("x=lower", "x=upper"):
+        points, found = slope_of(u, "u_x", domain, side, key)
+        assert jnp.allclose(found, 0.0, atol=1e-13)
+    points, found = slope_of(u, "u_y", domain, "y=upper", key)
+    want = jnp.cos(jnp.pi * points[:, 0]) * jnp.exp(-points[:, 2])
+    assert jnp.allclose(found, want, atol=1e-13)
+    for side in ("y=lower", "t=lower"):
+        points = domain.points_on(domain.sides[side], 12, key)
+        assert jnp.allclose(jax.vmap(u)(points), exact(*points.T), atol=1e-13)
 
 
 def test_soft_conditions_are_residuals_of_the_outward_normal(key):
     problem = heat(
         boundary={
             "x=lower": lambda u, u_n: u_n + 2 * u,
-            "x=upper": {"u_x": 3.0},
+            "x=upper": lambda u_x: u_x - 3.0,
         },
         initial=lambda x: x**2,
     )
@@ -155,4 +222,55 @@ def test_soft_conditions_are_residuals_of_the_outward_normal(key):
         assert jnp.allclose(found["x=lower"]["residual"][k], -slope + 2 * u(p))
     for k, p in enumerate(samples["x=upper"].x):
         slope = partial(u, "u_x", "x t")(p)
-        assert jnp.allclose(found["x=upper"]["u_x"][k], slope - 3.0)
+        assert jnp.allclose(found["x=upper"]["residual"][k], slope - 3.0)
+
+
+def test_mirrored_beside_periodic_and_in_time_of_second_order(key):
+    domain = solve.box(x=(0, 1), y=(-1, 1)) * solve.time(t=(0, 1))
+    problem = solve.problem(
+        domain,
+        lambda u_tt, lap_u, v_t, lap_v: (u_tt - lap_u, v_t - lap_v),
+        fields="u v",
+        initial={"u": 0.0, "u_t": lambda y: jnp.sin(PI * y), "v": 1.0},
+        boundary={
+            "x=lower": {"u_n": 0.0, "v_n": 0.0},
+            "x=upper": {"u": 0.0, "v": 1.0},
+            "y": solve.periodic(),
+        },
+        corners="allow",
+    )
+    model = solve.model_of(problem, width=5, depth=1, key=key)
+    fields = solve.fields_of(model)
+    points = domain.points_on(domain.sides["x=lower"], 8, key)
+    for name in ("u", "v"):
+        at = diff.partial(lambda p, n=name: fields(p)[n], "u_x", "x y t")
+        assert jnp.allclose(jax.vmap(at)(points), 0.0, atol=1e-13)
+        ends = [points.at[:, 1].set(y) for y in (-1.0, 1.0)]
+        low, high = (jax.vmap(fields)(p)[name] for p in ends)
+        assert jnp.allclose(low, high, atol=1e-13)
+        assert float(jnp.std(low)) > 1e-6
+
+
+def test_an_initial_value_that_names_time_yields_to_other_conditions(key):
+    course = lambda x, t: jnp.cos(PI * x) + x * t
+    problem = solve.problem(
+        solve.interval(x=(0, 1)) * solve.time(t=(0, 1)),
+        lambda u_t, u_xx: u_t - u_xx,
+        initial=course,
+        boundary={"x": {"u_x": 0.0}},
+    )
+    assert not problem.soft
+    slope = partial(trial(problem, key), "u_x", "x t")
+    for x in (0.0, 1.0):
+        assert float(slope(jnp.array([x, 0.7]))) == pytest.approx(0.0, abs=1e-13)
+
+
+def test_what_is_hard_does_not_depend_on_precision():
+    with jax.enable_x64(False):
+        problem = solve.problem(
+            solve.interval(x=(0, 1)) * solve.time(t=(0, 1)),
+            lambda u_t, u_xx: u_t - u_xx,
+            initial=lambda x: jnp.cos(2 * jnp.pi * x),
+            boundary={"x": {"u_x": 0.0}},
+        )
+    assert not problem.soft

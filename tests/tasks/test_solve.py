@@ -1,5 +1,7 @@
 """The job of solving, in memory and on disk."""
 
+import json
+
 import jax.numpy as jnp
 import meshio
 import numpy as np
@@ -25,6 +27,21 @@ def declared(**changes):
 @pytest.fixture(scope="module")
 def solution():
     return tasks.solve(declared(), width=6, depth=1, points=64, budget="100steps")
+
+
+@pytest.mark.parametrize(
+    ("boundary", "exact"),
+    [
+        ({"x=lower": {"u_x": 0.0}, "x=upper": 0.0}, lambda x: (x**3 - 1) / 6),
+        ({"x=lower": 0.0, "x=upper": {"u_n": 0.5}}, lambda x: x**3 / 6),
+    ],
+)
+def test_a_slope_alone_leaves_higher_derivatives_free(boundary, exact):
+    bent = solve.problem(LINE, lambda u_xx, x: u_xx - x, boundary=boundary)
+    found = tasks.solve(bent, width=8, depth=1, points=64, budget="300steps")
+    x = np.linspace(0, 1, 50)
+    assert np.abs(found(x=x) - exact(x)).max() < 1e-6
+    assert found.error_estimate < 1e-4
 
 
 @pytest.mark.spec("S2.1", "S2.4")
@@ -78,6 +95,28 @@ def test_figures_and_files(solution, tmp_path):
     assert mesh.cells_dict["line"].shape == (10, 2)
     np.testing.assert_allclose(mesh.point_data["u"], kept["u"])
     assert solution.report(tmp_path / "u.html").stat().st_size > 1000
+
+
+def test_a_solution_moves_in_time(tmp_path, solution):
+    strip = LINE * solve.time(t=(0, 1))
+    for domain, wave in (
+        (strip, lambda u_t, u_x: u_t + u_x),
+        (solve.box(y=(0, 1)) * strip, lambda u_t, u_x, y: u_t + u_x - y),
+    ):
+        moving = solve.problem(domain, wave, initial=0.0, boundary={"x=lower": 0.0})
+        small = {"width": 3, "depth": 1, "points": 16, "budget": "2steps"}
+        found = tasks.solve(moving, **small)
+        page = found.animate(tmp_path / "u.html", frames=3).read_text()
+        assert page.count("data:image/png") == 3
+        assert "https:" not in page
+        assert "<i " not in page
+        assert found.animate(tmp_path / "u.gif", frames=3).read_bytes()[:3] == b"GIF"
+    with pytest.raises(InputError, match="expected one of"):
+        found.animate(tmp_path / "u.mp4")
+    with pytest.raises(InputError, match="1 or more"):
+        found.animate(tmp_path / "u.gif", frames=0)
+    with pytest.raises(InputError, match="expected time and"):
+        solution.animate(tmp_path / "u.html")
 
 
 @pytest.mark.parametrize("D", [2, 3])
@@ -144,11 +183,36 @@ def test_source_that_is_not_finite_is_named():
         ({"budget": "error=2"}, "between 0 and 1"),
         ({"method": "adam"}, "expected auto"),
         ({"width": 0}, "1 or more"),
+        ({"starts": 0}, "1 or more"),
+        ({"form": "weak"}, "expected residual or energy"),
+        ({"form": "energy"}, "declares an equation"),
+        ({"form": "energy", "method": "levenberg_marquardt"}, "no sum of squares"),
+        ({"form": "energy", "adaptive": True}, "no sum of squares"),
     ],
 )
 def test_choices_are_checked(choice, said):
     with pytest.raises(InputError, match=said):
         tasks.solve(declared(), **choice)
+
+
+def test_the_best_of_several_networks_goes_on(tmp_path):
+    seen = []
+    watch = lambda leg, progress: seen.append((leg, progress.step))
+    small = {"width": 3, "depth": 1, "points": 16, "starts": 3}
+    path = tmp_path / "run"
+    choices = {**small, "budget": "60steps", "out": path}
+    found = tasks.solve(declared(), watch=watch, **choices)
+    assert {leg for leg, _ in seen} == {"start 1", "start 2", "start 3", "solve"}
+    steps = {leg: max(k for name, k in seen if name == leg) for leg, _ in seen}
+    assert sum(steps.values()) == 60
+    assert "3 networks" in found.words["starts"]
+    lines = (path / "log.jsonl").read_text().splitlines()
+    begun: dict[str, list[float]] = {}
+    for line in map(json.loads, lines):
+        begun.setdefault(line["leg"], []).append(line["validation"])
+    assert begun["solve"][0] == min(min(begun[f"start {k + 1}"]) for k in range(3))
+    in_time = tasks.solve(declared(), **small, budget="3s")
+    assert in_time.result.stats["steps"] >= 1
 
 
 def test_names_of_the_library_are_suggested():

@@ -180,6 +180,8 @@ def _solve(command: Parser) -> None:
     _option(command, "--depth", _whole, "N", "hidden layers (by the problem)")
     _option(command, "--points", _whole, "N", "points of the equation (by the problem)")
     _option(command, "--method", str, "NAME", f"{', '.join(METHODS)} (auto)")
+    _option(command, "--form", str, "NAME", "residual (the default), or energy")
+    _option(command, "--starts", _whole, "N", "networks begun; the best goes on (1)")
     _option(command, "--seed", _seed, "N", "seed of weights and points (0)")
     _place(command, "runs/NAME-1, -2, ...")
     _manners(command)

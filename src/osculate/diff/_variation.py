@@ -51,7 +51,7 @@ def euler_lagrange(density: Equation) -> Equation:
         fixed = {n: known[n] for n in density.arguments if n in density.others}
 
         def force(name: str, at: dict[str, Array]) -> Array:
-            of = lambda value: density.function(**fixed, **{**at, name: value})
+            of = lambda value: _one(density.function(**fixed, **{**at, name: value}))
             return jax.grad(of)(at[name])
 
         def flux(name: str, i: int) -> Array:
@@ -97,6 +97,15 @@ class Slot(NamedTuple):
     field: str
     places: tuple[int, ...]
     is_gradient: bool
+
+
+def _one(found: Any) -> Array:
+    if jnp.shape(found):
+        raise ValueError(
+            f"`euler_lagrange`: the density returns shape {jnp.shape(found)}; expected "
+            "one number. Sum over components: jnp.sum(...)."
+        )
+    return jnp.asarray(found)
 
 
 def _slot(name: str, density: Equation) -> Slot:

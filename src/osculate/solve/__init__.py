@@ -15,6 +15,7 @@ from ._combined import (
 )
 from ._conditions import periodic as periodic
 from ._domain import Domain as Domain, Side as Side
+from ._energy import energy as energy
 from ._estimate import Estimate as Estimate, estimate as estimate
 from ._gridded import gridded as gridded
 from ._integral import integral as integral
@@ -26,6 +27,7 @@ from ._problem import (
     Problem as Problem,
     problem as problem,
 )
+from ._ritz import ritz as ritz, ritz_samples as ritz_samples
 from ._signed import signed_distance as signed_distance
 from ._simplex import simplex as simplex
 from ._terms import (

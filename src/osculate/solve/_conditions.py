@@ -1,5 +1,6 @@
 """Conditions: what holds on the faces of a domain."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, final
 
@@ -9,7 +10,7 @@ import numpy as np
 from osculate import diff
 from osculate.core import InputError, did_you_mean
 
-from ._box import LOWER, axis_of
+from ._box import LOWER, BoxFace, axis_of
 from ._domain import Side
 from ._given import NORMAL, Given, Words, given
 
@@ -160,9 +161,22 @@ def _named(side: Side, name: str, value: Any, words: Words) -> Condition:
             "Write a function of what is to vanish for anything else."
         )
     (reading,) = readings
+    if reading.key == (words.size,) and isinstance(side.face, BoxFace):
+        return _checked(_outward(side, side.face, reading.field, found, words), words)
     return _checked(
         Condition(side, name, reading.field, _order(side, reading.key), found), words
     )
+
+
+def _outward(
+    side: Side, face: BoxFace, field: str, value: Given, words: Words
+) -> Condition:
+    """Writes the slope along the normal of the end of a coordinate as a derivative."""
+    names = words.domain.names
+    name = diff.partial_name(field, [names[side.start + face.axis]], over=names)
+    if face.is_lower:
+        value = dataclasses.replace(value, sign=-value.sign)
+    return Condition(side, name, field, 1, value)
 
 
 def _order(side: Side, key: tuple[int, ...]) -> int:

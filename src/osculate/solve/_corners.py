@@ -35,7 +35,8 @@ def refuse_corners(
         allow: Return the conditions that contradict earlier ones.
 
     Returns:
-        Conditions that cannot be met exactly; none unless `allow`.
+        Conditions that cannot be met exactly: slopes alone that contradict others, as
+        where a flux sets in at once; values and their slopes if `allow`.
 
     Raises:
         InputError: If two contradict each other, unless `allow`.
@@ -44,8 +45,13 @@ def refuse_corners(
     for a, b in itertools.combinations(listed, 2):
         if a in torn or b in torn or a.field != b.field:
             continue
-        gap = _gap(a, b, words, others)
+        with jax.enable_x64(True):  # what is built in is not to depend on rounding
+            gap = _gap(a, b, words, others)
         if gap is None or not gap[0] > TOLERANCE:
+            continue
+        slopes = [c for c in (b, a) if _is_lone_slope(c, listed)]
+        if slopes:
+            torn.append(slopes[0])
             continue
         if not allow:
             _, where, left, right = gap
@@ -56,6 +62,16 @@ def refuse_corners(
             )
         torn.append(b)
     return tuple(torn)
+
+
+def _is_lone_slope(condition: Condition, listed: Sequence[Condition]) -> bool:
+    """Whether a slope is prescribed and the value is not."""
+    beside = [
+        c.order
+        for c in listed
+        if c.side.name == condition.side.name and c.field == condition.field
+    ]
+    return condition.order == 1 and 0 not in beside
 
 
 def _gap(

@@ -76,12 +76,14 @@ class Given(eqx.Module):
         function: Its argument names say what it is called with.
         coordinates: The coordinates that it asks for, with their places in a point.
         others: The constants and unknowns that it asks for.
+        sign: 1 or -1, with which it is multiplied.
     """
 
     value: Any = eqx.field(static=True, default=None)
     function: Callable[..., Any] | None = eqx.field(static=True, default=None)
     coordinates: tuple[tuple[str, int], ...] = eqx.field(static=True, default=())
     others: tuple[str, ...] = eqx.field(static=True, default=())
+    sign: float = eqx.field(static=True, default=1.0)
 
     @property
     def is_zero(self) -> bool:
@@ -97,10 +99,10 @@ class Given(eqx.Module):
     ) -> Float[Array, "..."]:
         """Returns the value at a point, in the precision of the point."""
         if self.function is None:
-            return jnp.asarray(self.value, x.dtype)
+            return self.sign * jnp.asarray(self.value, x.dtype)
         known = {name: x[place] for name, place in self.coordinates}
         known |= {name: others[name] for name in self.others}
-        return jnp.asarray(self.function(**known), x.dtype)
+        return self.sign * jnp.asarray(self.function(**known), x.dtype)
 
 
 def given(value: Any, words: Words, what: str) -> Given | diff.Equation:

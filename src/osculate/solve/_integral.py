@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from osculate import diff
@@ -13,6 +12,7 @@ from osculate.core import InputError, Samples
 
 from ._box import Box
 from ._domain import Domain
+from ._gauss import gauss
 from ._given import Given, Words, given
 
 NODES, MOST = 40, 2000  # along one coordinate, and in all
@@ -138,12 +138,8 @@ def quadrature(one: Integrated, domain: Domain, key: PRNGKeyArray) -> Samples:
     """
     count = len(one.places)
     nodes = min(NODES, math.floor(MOST ** (1 / count)))
-    z, w = np.polynomial.legendre.leggauss(nodes)
-    low, high = np.array(domain.low), np.array(domain.high)
-    axes = [low[p] + (high[p] - low[p]) * (z + 1) / 2 for p in one.places]
-    parts = [w * (high[p] - low[p]) / 2 for p in one.places]
-    spots = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, count)
-    weights = np.prod(np.meshgrid(*parts, indexing="ij"), axis=0).reshape(-1)
+    low, high = ([side[p] for p in one.places] for side in (domain.low, domain.high))
+    spots, weights = gauss(low, high, nodes)
     lines = LINES if count < len(domain.names) else 1
     rows = jnp.asarray(domain.points(lines, key))
     points = jnp.repeat(rows[:, None], len(spots), axis=1)

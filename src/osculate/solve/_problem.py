@@ -17,6 +17,7 @@ from ._complete import refuse_incomplete
 from ._conditions import Condition, conditions
 from ._corners import refuse_corners
 from ._domain import Domain
+from ._energy import Energy, read_energy
 from ._given import Words
 from ._integral import Integral, Integrated, integrated
 from ._observed import Observed, observed
@@ -43,6 +44,7 @@ class Problem(eqx.Module):
         integrals: Those with a prescribed value.
         observed: Measurements, or None.
         reference: The exact answer, from coordinates by name to fields, or None.
+        energy: The density whose integral is stationary, or None.
     """
 
     domain: Domain
@@ -58,6 +60,7 @@ class Problem(eqx.Module):
     integrals: tuple[Integrated, ...] = eqx.field(static=True)
     observed: Observed | None
     reference: Callable[..., Any] | None = eqx.field(static=True)
+    energy: diff.Equation | None = eqx.field(static=True)
 
     @property
     def words(self) -> Words:
@@ -81,7 +84,9 @@ class Problem(eqx.Module):
             "domain     " + ", ".join(f"{n} in [{a:g}, {b:g}]" for n, a, b in ranges),
             "fields     " + ", ".join(f"{n} ({s})" if s else n for n, s in self.fields),
         ]
-        if isinstance(self.equation, diff.Equation):
+        if self.energy is not None:
+            lines.append("energy     " + ", ".join(self.energy.arguments))
+        elif isinstance(self.equation, diff.Equation):
             lines.append("equation   " + ", ".join(self.equation.arguments))
         for name, hard in self.hard:
             lines += [f"hard       {name}: {where}" for where in _met(hard, self)]
@@ -98,7 +103,7 @@ class Problem(eqx.Module):
 
 def problem(
     domain: Domain,
-    equation: Callable[..., Any] | Term,
+    equation: Callable[..., Any] | Term | Energy,
     *,
     initial: Any = None,
     boundary: Any = None,
@@ -121,8 +126,9 @@ def problem(
 
     Args:
         domain: Where: `box(x=(-1, 1)) * time(t=(0, 1))`.
-        equation: What vanishes inside; a system returns a tuple or a dictionary. Or a
-            Term, whose probe gets the trial function, a point to named fields.
+        equation: What vanishes inside; a system returns a tuple or a dictionary. Or
+            what `energy` returns; or a Term, whose probe gets the trial function, a
+            point to named fields.
         initial: What holds at the beginning of time: a value, or values by name,
             `{"u": ..., "u_t": ...}`.
         boundary: What holds on all faces in space, or by face, `{"x": 0.0}` for both
@@ -169,10 +175,11 @@ def problem(
     words = Words(sizes, domain, (*known, *sought))
     others = jax.tree.map(jnp.asarray, {**known, **sought})
     _refuse_names(words)
+    density = None
     if isinstance(equation, Term):
         read, residuals = equation, ("",)
     else:
-        read = words.read(equation, "the equation")
+        read, density = _read(equation, words)
         residuals = _residuals(read, words, others, measured=data is not None)
     found = conditions(initial, boundary, words)
     measured = None if data is None else observed(data, sigma, words)
@@ -188,7 +195,7 @@ def problem(
     torn = refuse_corners(built_in, words, others, allow=corners == "allow")
     if torn:
         kept = found._replace(listed=tuple(c for c in found.listed if c not in torn))
-        hard, rest = hardened(domain, kept, sizes)
+        hard, rest = hardened(domain, kept, sizes, found)
         soft = (*rest, *torn)
     return Problem(
         domain=domain,
@@ -204,6 +211,7 @@ def problem(
         integrals=integrated(integrals, words),
         observed=measured,
         reference=reference,
+        energy=density,
     )
 
 
@@ -238,6 +246,16 @@ def _refuse_names(words: Words) -> None:
             f"{list(words.fields)}, coordinates {list(words.domain.names)}, constants "
             f"and unknowns {list(words.others)}.\nRename one of them."
         )
+
+
+def _read(
+    equation: Callable[..., Any] | Energy, words: Words
+) -> tuple[diff.Equation, diff.Equation | None]:
+    """Returns what vanishes inside, and the density of the energy if there is one."""
+    if isinstance(equation, Energy):
+        density = read_energy(equation, words)
+        return diff.euler_lagrange(density), density
+    return words.read(equation, "the equation"), None
 
 
 def _residuals(
@@ -294,8 +312,8 @@ def _met(hard: Hard, owner: Problem) -> list[str]:
         name = owner.domain.names[axis.place]
         for end in axis.ends:
             side = "lower" if end.at == axis.low else "upper"
-            orders = (
-                "value" if len(end.orders) == 1 else f"orders 0 to {end.orders[-1]}"
-            )
+            orders = f"orders 0 to {end.orders[-1]}"
+            if len(end.orders) == 1:
+                orders = ("value", "slope")[end.orders[0]]
             found.append(f"{name}={side} ({orders})")
     return found

@@ -18,7 +18,7 @@ from ._groups import groups_of
 from ._integral import Integrated, quadrature
 from ._problem import EQUATION, Problem
 from ._spots import Spot, spotted
-from ._trial import Trial
+from ._trial import Trial, mirrored
 
 DATA, INTEGRAL = "data", "integral"
 
@@ -183,28 +183,18 @@ def model_of(
     Returns:
         `{"net": trial function, "unknowns": values by name}`.
     """
-    fields = dict(problem.fields)
-    outputs = sum(max(1, size) for size in fields.values())
-
-    def net_of(inputs: int, key: PRNGKeyArray) -> nets.MLP:
-        return nets.MLP(
-            inputs, outputs, width=width, depth=depth, activation=activation, key=key
-        )
-
-    @eqx.filter_jit  # one compilation for all random weights
-    def net_from(key: PRNGKeyArray) -> nets.Features:
-        return nets.features(
-            net_of,
-            low=problem.domain.low,
-            high=problem.domain.high,
-            periodic=problem.periodic,
-            harmonics=harmonics,
-            num_waves=num_waves,
-            frequency=frequency,
-            key=key,
-        )
-
-    net = net_from(key)
+    fields, tops = dict(problem.fields), [axis.top for axis in mirrored(problem.hard)]
+    net = _network(
+        key,
+        outputs=sum(max(1, size) for size in fields.values()),
+        shape={"width": width, "depth": depth, "activation": activation},
+        low=(*problem.domain.low, *(0.0 for _ in tops)),
+        high=(*problem.domain.high, *tops),
+        periodic=problem.periodic,
+        harmonics=harmonics,
+        num_waves=num_waves,
+        frequency=frequency,
+    )
     trial = Trial(
         nets.Named(net, fields),
         problem.hard,
@@ -212,6 +202,16 @@ def model_of(
     )
     unknowns = {name: jnp.asarray(v) for name, v in problem.unknowns.items()}
     return {"net": trial, "unknowns": unknowns}
+
+
+@eqx.filter_jit  # one compilation for all random weights
+def _network(
+    key: PRNGKeyArray, *, outputs: int, shape: dict[str, Any], **seen: Any
+) -> nets.Features:
+    def net_of(inputs: int, key: PRNGKeyArray) -> nets.MLP:
+        return nets.MLP(inputs, outputs, **shape, key=key)
+
+    return nets.features(net_of, **seen, key=key)
 
 
 def terms_of(

@@ -2,7 +2,9 @@
 
 A field is `u = A + B N`: A takes the prescribed values on the faces, B vanishes there,
 N is the network. A is built face by face, the coordinates of boxes one after the other:
-what A lacks at the ends of a coordinate is added, spread by polynomials.
+what A lacks at the ends of a coordinate is added, spread by polynomials. Where a slope
+alone is prescribed, the network sees s^2 and s^3 in place of the distance s: smooth
+functions of these are all smooth functions without a slope.
 
 Reference: Lagaris, Likas and Fotiadis (1998), Artificial neural networks for solving
 ordinary and partial differential equations, section III; Gordon and Hall (1973),
@@ -54,6 +56,7 @@ class Axis(NamedTuple):
         length: Of its interval.
         ends: One or both.
         powers: Of the distances from both ends, with which B vanishes there.
+        mirrored: Whether the slope alone is prescribed at the lower end, the upper end.
         is_time: Whether it is time.
     """
 
@@ -62,15 +65,35 @@ class Axis(NamedTuple):
     length: float
     ends: tuple[End, ...]
     powers: tuple[int, int]
+    mirrored: tuple[bool, bool]
     is_time: bool = False
 
     def share(self, x: Float[Array, " D"]) -> Float[Array, ""]:
         """Returns where a point lies between the ends: 0 to 1."""
         return (x[self.place] - self.low) / self.length
 
+    def seen(self, x: Float[Array, " D"]) -> tuple[Array, Array]:
+        """Returns two functions without a slope at mirrored ends.
+
+        Their smooth functions are all functions without one; the first goes from 0 to
+        1, the second from 0 to `top`.
+        """
+        s = self.share(x)
+        if all(self.mirrored):
+            return s**2 * (3 - 2 * s), s**3 * (2 - 1.5 * s)
+        if self.mirrored[0]:
+            return s**2, s**3
+        return 1 - (1 - s) ** 2, (1 - s) ** 3
+
+    @property
+    def top(self) -> float:
+        """The largest value of the second of these functions."""
+        return 0.5 if all(self.mirrored) else 1.0
+
     def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""]:
-        """Returns a polynomial that vanishes at the ends, of size 1 between them."""
-        s, (m, n) = self.share(x), self.powers
+        """Returns a function that vanishes at the ends, of size 1 between them."""
+        s = self.seen(x)[0] if any(self.mirrored) else self.share(x)
+        m, n = self.powers
         top = (m / (m + n)) ** m * (n / (m + n)) ** n
         return _power(s, m) * _power(1 - s, n) / top
 
@@ -121,14 +144,16 @@ class Hard(NamedTuple):
         lift: Function | None = None
         if self.rim and not all(value.is_zero for value in self.rim.values):
             lift = self.rim.value
+        alone = self.rim is None and len(self.axes) == 1
         for axis in self.axes:
-            lift = _blended(lift, axis)
+            lift = _blended(lift, axis, alone=alone)
         return None if lift is None else self._shaped(lift(x, others))
 
     def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""] | None:
         """Returns B: 0 where something is prescribed; None for 1."""
         first = (self.rim,) if self.rim else ()
-        parts = [part.vanishing(x) for part in (*first, *self.axes)]
+        axes = (axis for axis in self.axes if any(axis.powers))
+        parts = [part.vanishing(x) for part in (*first, *axes)]
         return math.prod(parts) if parts else None  # pyright: ignore[reportReturnType]
 
     def _shaped(self, value: Array) -> Array:
@@ -177,42 +202,67 @@ class Trial(eqx.Module):
         Returns:
             By name, as the fields.
         """
-        raw = self.net(x)
+        seen = x
+        for axis in mirrored(self.hard):
+            first, second = axis.seen(x)
+            seen = seen.at[axis.place].set(axis.low + axis.length * first)
+            seen = jnp.append(seen, second)
+        raw = self.net(seen)
         B = {name: hard.vanishing(x) for name, hard in self.hard}
         return {n: raw[n] if B[n] is None else B[n] * raw[n] for n in B}
 
 
 def hardened(
-    domain: Domain, found: Conditions, fields: Mapping[str, int]
+    domain: Domain,
+    found: Conditions,
+    fields: Mapping[str, int],
+    declared: Conditions | None = None,
 ) -> tuple[dict[str, Hard], tuple[Condition, ...]]:
     """Sorts conditions into those that trial functions satisfy, and the rest.
 
-    Hard are values of fields on any face but planes inside and clouds of points, and
+    Hard are values of fields on any face but planes inside and clouds of points;
     derivatives along a coordinate of a box at its end where all lower ones are
-    prescribed, too.
+    prescribed, too; and slopes alone at an end where every field has one.
 
     Args:
         domain: The domain.
         found: All conditions.
         fields: Size by name.
+        declared: Those that there were before some were taken out.
 
     Returns:
         By field, how it satisfies its conditions; and those that are left.
     """
     hard, left = {}, [c for c in found.listed if c.order < 0]
+    mirrors = _mirrors(domain, found, fields)
+    if declared is not None:
+        mirrors &= _mirrors(domain, declared, fields)
     for field, size in fields.items():
         own = [c for c in found.listed if c.field == field and c.order >= 0]
         face = lambda c: c.side.face
         left += [c for c in own if isinstance(face(c), CloudFace | Plane)]
         faces = BoxFace | CloudFace | Plane
         rim, others = _rim([c for c in own if not isinstance(face(c), faces)])
-        axes, rest = _axes([c for c in own if isinstance(face(c), BoxFace)])
+        axes, rest = _axes([c for c in own if isinstance(face(c), BoxFace)], mirrors)
         left += others + rest
         axes = [a._replace(is_time=domain.names[a.place] in domain.time) for a in axes]
         axes.sort(key=lambda axis: axis.is_time)
         hard[field] = Hard(size, rim, tuple(axes))
     order = {id(c): k for k, c in enumerate(found.listed)}
     return hard, tuple(sorted(left, key=lambda c: order[id(c)]))
+
+
+def mirrored(hard: Sequence[tuple[str, Hard]]) -> list[Axis]:
+    """Returns the coordinates with ends at which a slope alone is prescribed.
+
+    Args:
+        hard: By field, how it satisfies its conditions; mirrored are those of all.
+
+    Returns:
+        They, in the order of their places.
+    """
+    axes = (axis for axis in hard[0][1].axes if any(axis.mirrored))
+    return sorted(axes, key=lambda axis: axis.place)
 
 
 def lifted(hard: Sequence[tuple[str, Hard]]) -> set[str] | None:
@@ -241,7 +291,23 @@ def _rim(own: Sequence[Condition]) -> tuple[Rim | None, list[Condition]]:
     return rim, [c for c in own if c not in first]
 
 
-def _axes(boxed: Sequence[Condition]) -> tuple[list[Axis], list[Condition]]:
+def _mirrors(domain: Domain, found: Conditions, fields: Mapping[str, int]) -> set[str]:
+    """Returns the ends in space at which the slope of every field alone is known."""
+    ends: dict[str, dict[str, set[int]]] = {}
+    for c in found.listed:
+        if isinstance(c.side.face, BoxFace) and c.order >= 0:
+            ends.setdefault(c.side.name, {}).setdefault(c.field, set()).add(c.order)
+    return {
+        name
+        for name, orders in ends.items()
+        if name.partition("=")[0] not in domain.time
+        and orders == {field: {1} for field in fields}
+    }
+
+
+def _axes(
+    boxed: Sequence[Condition], mirrors: set[str]
+) -> tuple[list[Axis], list[Condition]]:
     """Returns coordinates with conditions at their ends, and conditions left."""
     by_place: dict[int, dict[str, dict[int, Condition]]] = {}
     for c in boxed:
@@ -251,7 +317,10 @@ def _axes(boxed: Sequence[Condition]) -> tuple[list[Axis], list[Condition]]:
     axes, left = [], []
     for place, ends in by_place.items():
         kept = []
-        for orders in ends.values():
+        for name, orders in ends.items():
+            if name in mirrors:
+                kept.append([orders[1]])
+                continue
             m = next(k for k in range(len(orders) + 1) if k not in orders)
             left += [c for order, c in orders.items() if order > m]
             if m:
@@ -268,10 +337,15 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
     demands = [
         (0.0 if _box_face(c).is_lower else 1.0, c.order) for end in kept for c in end
     ]
-    rows = [
-        [_derivative(p, order, s) for p in range(len(demands))] for s, order in demands
+    sizes = (len(demands), len(demands) + 1)  # of slopes alone one is not enough
+    tables = [
+        np.array(
+            [[_derivative(p, order, s) for p in range(size)] for s, order in demands]
+        )
+        for size in sizes
     ]
-    solved = np.linalg.solve(np.array(rows), np.eye(len(demands)))
+    table = next(t for t in tables if np.linalg.matrix_rank(t) == len(demands))
+    solved = np.linalg.pinv(table)
     solved = np.round(5040 * solved) / 5040 + 0.0  # exact: they are small fractions
     ends, start = [], 0
     for end in kept:
@@ -283,10 +357,13 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
         values = tuple(_read(c) for c in end)
         at, orders = _box_face(end[0]).value, tuple(c.order for c in end)
         ends.append(End(at, orders, values, tuple(blends)))
-    powers = [0, 0]
+    powers, mirrored = [0, 0], [False, False]
     for end in kept:
-        powers[0 if _box_face(end[0]).is_lower else 1] = len(end)
-    return Axis(place, low, high - low, tuple(ends), (powers[0], powers[1]))
+        where = 0 if _box_face(end[0]).is_lower else 1
+        mirrored[where] = end[0].order == 1
+        powers[where] = 0 if mirrored[where] else len(end)
+    both = (powers[0], powers[1]), (mirrored[0], mirrored[1])
+    return Axis(place, low, high - low, tuple(ends), *both)
 
 
 def _derivative(power: int, order: int, s: float) -> float:
@@ -309,13 +386,13 @@ def _read(condition: Condition) -> Given:
     return condition.value
 
 
-def _blended(lift: Function | None, axis: Axis) -> Function | None:
+def _blended(lift: Function | None, axis: Axis, *, alone: bool) -> Function | None:
     """Adds what is lacking at the ends of a coordinate, spread by polynomials."""
     zero = all(value.is_zero for end in axis.ends for value in end.values)
     if lift is None and zero:
         return None
     # An initial value that names time says how it goes on, if nothing else is told.
-    follows = axis.is_time and lift is None and axis.ends[0].orders == (0,)
+    follows = axis.is_time and alone and axis.ends[0].orders == (0,)
 
     def blended(x: Float[Array, " D"], others: Others) -> Array:
         s = axis.share(x)

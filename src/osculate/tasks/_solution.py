@@ -14,9 +14,18 @@ from jaxtyping import ArrayLike, PyTree
 from numpy import ndarray
 
 from osculate import curve, diff, report
-from osculate.core import InputError, Result
-from osculate.solve import Certificate, Counts, Problem, fields_of, samples_of
+from osculate.core import InputError, Result, Term
+from osculate.solve import (
+    EQUATION,
+    Certificate,
+    Counts,
+    Problem,
+    fields_of,
+    objective_of,
+    samples_of,
+)
 
+from ._animate_fields import animate_fields
 from ._draw_fields import draw_fields
 from ._export_fields import export_fields
 from ._files import HISTORY, METRICS, MODEL, REPORT
@@ -99,7 +108,7 @@ class Solution:
             Arrays of the shape of the points.
         """
         x, shape = self._points(coordinates)
-        term = self.result.objective.terms["equation"]
+        term = self._equation
         names = self.problem.residuals
         found = in_blocks(lambda rows: _residual(term, self.result.value, rows), x)
         return {
@@ -165,6 +174,11 @@ class Solution:
         """Kept: report, metrics and the command line all ask for it."""
         return relative_l2(self.problem, self, self.recipe["problem"]["grid"])
 
+    @functools.cached_property
+    def _equation(self) -> Term:
+        """Kept: a problem declared by a Term is compiled once."""
+        return objective_of(self.problem).terms[EQUATION]
+
     def plot(self, path: str | Path) -> Path:
         """Draws the fields over the first two coordinates, or over the only one.
 
@@ -175,6 +189,21 @@ class Solution:
             Its path.
         """
         return draw_fields(self, Path(path))
+
+    def animate(self, path: str | Path, *, frames: int = 60) -> Path:
+        """Draws the fields over space, at one time after the other.
+
+        Args:
+            path: A file that ends in `.html`, with its own controls, or in `.gif`.
+            frames: Number of times.
+
+        Returns:
+            Its path.
+
+        Raises:
+            InputError: If the ending is not known, or there is no time, or only time.
+        """
+        return animate_fields(self, Path(path), frames)
 
     def report(self, path: str | Path) -> Path:
         """Writes the report as one HTML file without scripts or remote content.

@@ -1,7 +1,7 @@
 """The job of solving: from a declared problem to a solution and what it is worth."""
 
 import contextlib
-import functools
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +25,8 @@ from osculate.solve import (
     model_of,
     objective_of,
     residual_adaptive,
+    ritz,
+    ritz_samples,
     samples_of,
 )
 from osculate.solve.problems import named
@@ -37,7 +39,9 @@ from ._solution import Solution, finish_solution
 from ._solution_recipe import refuse_other_problem, solution_recipe
 from ._solver import Solver, SolveSettings, network_choices, solver_for
 
+Watch = Callable[[str, train.Progress], None]
 ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
+BEGINNING = 400  # steps of each of several networks
 FACE_POINTS = 200
 LEG = "solve"
 
@@ -58,9 +62,11 @@ def solve(
     points: int | None = None,
     adaptive: bool | None = None,
     method: str = "auto",
+    form: str = "residual",
+    starts: int = 1,
     budget: str = "60s",
     seed: int = 0,
-    watch: Callable[[str, train.Progress], None] | None = None,
+    watch: Watch | None = None,
 ) -> Solution:
     """Solves a problem by a network, in float64, and says how sure the answer is.
 
@@ -84,6 +90,9 @@ def solve(
         points: Points of the equation; by default by the problem.
         adaptive: Whether they are drawn anew where the residual is large; likewise.
         method: `auto`, `ssbroyden` or `levenberg_marquardt`.
+        form: `residual`; or `energy`, the method of Ritz, for problems declared by one.
+        starts: How many networks are begun with other weights; after 400 steps each, in
+            half of the budget at most, the one that is best at fresh points goes on.
         budget: `"60s"`, compilation included; `"5000steps"` (resumes bit by bit); or
             `"error=1e-6"`, the estimated relative error, in 10 minutes at most.
         seed: Seed of weights and points.
@@ -108,6 +117,8 @@ def solve(
         points=points,
         adaptive=adaptive,
         method=method,
+        form=form,
+        starts=starts,
         budget=budget,
         seed=seed,
     ).or_else(task.hints)
@@ -118,8 +129,11 @@ def solve(
         _refuse_source(start)
         recipe = solution_recipe(task.name, task.problem, task.grid, settings)
         with opened(out, recipe, refuse_other_problem, force, resume) as run:
-            journal = journal_of(run, watch, began)
-            found = _search(journal, start, parse_goal(budget))
+            goal, running = parse_goal(budget), threading.Event()
+            journal = journal_of(run, _noting(running, watch), began)
+            if goal.steps is not None:
+                running.set()  # no step is lost by compiling everything at once
+            found = _search(journal, start, goal, running)
             solution = Solution(
                 task.problem,
                 found.result,
@@ -164,20 +178,23 @@ class Start(NamedTuple):
         problem: The problem.
         solver: How it is solved.
         words: What the choices came to, by name.
-        model: Before the fit.
+        models: Before the fit; one, or several of which the best goes on.
         objective: What is minimized.
         samples: Points to begin with.
         validation: Points on which the best iterate is chosen.
+        judged: What the certificate looks at: an objective of squares and points; None
+            for what is minimized.
         key: Of everything random later.
     """
 
     problem: Problem
     solver: Solver
     words: dict[str, str]
-    model: PyTree[Any]
+    models: tuple[PyTree[Any], ...]
     objective: Objective
     samples: dict[str, Samples]
     validation: dict[str, Samples]
+    judged: tuple[Objective, dict[str, Samples]] | None
     key: PRNGKeyArray
 
 
@@ -192,24 +209,39 @@ def _start(problem: Problem, settings: SolveSettings) -> Start:
     """Chooses network, points and weights."""
     solver = solver_for(problem, settings)
     keys = jr.split(jr.key(settings.seed), 5)
-    model = model_of(
-        problem,
-        width=solver.width,
-        depth=solver.depth,
-        **network_choices(settings),
-        key=keys[0],
+    models = tuple(
+        model_of(
+            problem,
+            width=solver.width,
+            depth=solver.depth,
+            **network_choices(settings),
+            key=jr.fold_in(keys[0], k) if k else keys[0],
+        )
+        for k in range(settings.starts)
     )
     counts = Counts(solver.points, FACE_POINTS)
     samples = samples_of(problem, counts, keys[1])
-    more = Counts(2 * solver.points, FACE_POINTS)
-    validation = samples_of(problem, more, keys[2])
     objective, words = objective_of(problem), _words(solver)
+    if settings.starts > 1:
+        words["starts"] = f"{settings.starts} networks, of which the best went on"
+    if settings.form == "energy":
+        energy, words["form"] = ritz(problem), "energy"
+        points = ritz_samples(problem, solver.points, keys[1])
+        more = ritz_samples(problem, 2 * solver.points, keys[2])
+        seen = (objective, samples)
+        return Start(
+            problem, solver, words, models, energy, points, more, seen, keys[4]
+        )
     if len(objective.terms) > 1:
-        weights = balanced(objective, model, samples, keys[3])
+        weights = balanced(objective, models[0], samples, keys[3])
         objective = objective_of(problem, weights)
         listed = (f"{label} {weight:.2g}" for label, weight in weights.items())
         words["weights"] = ", ".join(listed)
-    return Start(problem, solver, words, model, objective, samples, validation, keys[4])
+    more = Counts(2 * solver.points, FACE_POINTS)
+    validation = samples_of(problem, more, keys[2])
+    return Start(
+        problem, solver, words, models, objective, samples, validation, None, keys[4]
+    )
 
 
 def _words(solver: Solver) -> dict[str, str]:
@@ -225,7 +257,7 @@ def _words(solver: Solver) -> dict[str, str]:
 
 def _refuse_source(start: Start) -> None:
     """Refuses a problem whose residual is not finite at the beginning."""
-    found = eqx.filter_jit(start.objective.outputs)(start.model, start.samples)
+    found = eqx.filter_jit(start.objective.outputs)(start.models[0], start.samples)
     names = start.problem.domain.names
     for label, parts in found.items():
         for part in parts.values():
@@ -242,46 +274,93 @@ def _refuse_source(start: Start) -> None:
                 )
 
 
-def _search(journal: Journal, start: Start, goal: Goal) -> Found:
+def _noting(running: threading.Event, watch: Watch | None) -> Watch:
+    """Tells when the first chunk is through, besides what watches."""
+
+    def look(leg: str, progress: train.Progress) -> None:
+        running.set()
+        if watch is not None:
+            watch(leg, progress)
+
+    return look
+
+
+def _search(
+    journal: Journal, start: Start, goal: Goal, running: threading.Event
+) -> Found:
     """Fits until the goal is reached, and certifies."""
-    judged = functools.partial(
-        certify, start.problem, start.objective, key=jr.fold_in(start.key, 1)
-    )
-    beside = functools.partial(_beside, judged, start.model, start.samples)
-    if goal.error is None:
-        seconds = None
-        if goal.seconds is not None:
-            seconds = max(goal.seconds - journal.seconds, 0.0)
-        with beside():
-            result = _fit(journal, LEG, start, start.model, goal.steps, seconds)
-        return Found(result, judged(result.value, result.samples))
-    model, k = start.model, 0
-    while True:
-        leg = functools.partial(_fit, journal, f"{LEG} {k + 1}", start, model, None)
-        with beside() if k == 0 else contextlib.nullcontext():
-            result = leg(ROUND * 2**k)
+
+    def judged(model: PyTree[Any], samples: Mapping[str, Samples]) -> Certificate:
+        objective, seen = start.judged or (start.objective, samples)
+        key = jr.fold_in(start.key, 1)
+        return certify(start.problem, objective, model, seen, key)
+
+    with _beside(judged, start, running):
+        model, count = _begun(journal, start, goal), len(start.models)
+        steps = goal.steps and goal.steps - count * _beginning(goal, count)
+        if goal.error is None:
+            seconds = None
+            if goal.seconds is not None:
+                seconds = max(goal.seconds - journal.seconds, 0.0)
+            result = _fit(journal, LEG, start, model, steps, seconds)
+        else:
+            result = _fit(journal, f"{LEG} 1", start, model, None, ROUND)
+    certificate, k = judged(result.value, result.samples), 1
+    while goal.error is not None and journal.seconds < MOST_SECONDS:
+        if certificate.relative <= goal.error and not certificate.doubts:
+            break
+        leg = (f"{LEG} {k + 1}", start, result.value, None, ROUND * 2**k)
+        result, k = _fit(journal, *leg), k + 1
         certificate = judged(result.value, result.samples)
-        done = certificate.relative <= goal.error and not certificate.doubts
-        if done or journal.seconds >= MOST_SECONDS:
-            return Found(result, certificate)
-        model, k = result.value, k + 1
+    return Found(result, certificate)
+
+
+def _begun(journal: Journal, start: Start, goal: Goal) -> PyTree[Any]:
+    """Returns the network that goes on: of several, the best at fresh points."""
+    count = len(start.models)
+    if count == 1:
+        return start.models[0]
+    found = []
+    for k, model in enumerate(start.models):
+        share = None
+        if goal.steps is None:
+            whole = ROUND if goal.seconds is None else goal.seconds - journal.seconds
+            share = max(whole / 2 / (count - k), 0.0)
+        steps = _beginning(goal, count)
+        found.append(_fit(journal, f"start {k + 1}", start, model, steps, share))
+    losses = [np.append(r.history["validation"], np.inf) for r in found]
+    return found[int(np.argmin([np.nanmin(each) for each in losses]))].value
+
+
+def _beginning(goal: Goal, count: int) -> int:
+    """Returns the steps of each of several networks."""
+    if count == 1:
+        return 0
+    return (
+        BEGINNING if goal.steps is None else min(BEGINNING, goal.steps // (2 * count))
+    )
 
 
 @contextlib.contextmanager
 def _beside(
-    judged: Callable[..., Certificate],
-    model: PyTree[Any],
-    samples: Mapping[str, Samples],
+    judged: Callable[..., Certificate], start: Start, running: threading.Event
 ) -> Iterator[None]:
-    """Compiles the certificate on another thread while the fit compiles and runs."""
+    """Compiles the certificate on another thread, once the fit is running."""
+    ended = threading.Event()
 
     def work() -> None:
-        with jax.enable_x64(True):
-            judged(model, samples)
+        running.wait()
+        if not ended.is_set():
+            with jax.enable_x64(True):
+                judged(start.models[0], start.samples)
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(work)
-        yield
+        try:
+            yield
+        finally:
+            ended.set()
+            running.set()
 
 
 def _fit(

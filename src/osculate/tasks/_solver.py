@@ -13,6 +13,10 @@ METHODS = {
     "ssbroyden": curve.ssbroyden,
     "levenberg_marquardt": curve.levenberg_marquardt,
 }
+FORMS = ("residual", "energy")
+PLAIN = [
+    (method, adaptive) for method in ("auto", "ssbroyden") for adaptive in (None, False)
+]
 
 
 @final
@@ -30,6 +34,8 @@ class SolveSettings:
         points: Points of the equation.
         adaptive: Whether points are drawn anew where the residual is large.
         method: `auto`, `ssbroyden` or `levenberg_marquardt`.
+        form: `residual`, or `energy`.
+        starts: How many networks are begun, of which the best goes on.
         budget: `60s`, `5000steps` or `error=1e-6`.
         seed: Of weights and points.
     """
@@ -43,6 +49,8 @@ class SolveSettings:
     points: int | None = None
     adaptive: bool | None = None
     method: str = "auto"
+    form: str = "residual"
+    starts: int = 1
     budget: str = "60s"
     seed: int = 0
 
@@ -71,7 +79,17 @@ class SolveSettings:
                 f"method is {self.method!r}; expected auto, {', '.join(METHODS)}."
                 f"{did_you_mean(self.method, METHODS)}\nLeave it out for the usual one."
             )
-        for name in ("width", "depth", "points"):
+        if self.form not in FORMS:
+            raise InputError(
+                f"form is {self.form!r}; expected {' or '.join(FORMS)}."
+                f"{did_you_mean(self.form, FORMS)}\nLeave it out for the residual."
+            )
+        if self.form == "energy" and (self.method, self.adaptive) not in PLAIN:
+            raise InputError(
+                "form='energy' goes with neither levenberg_marquardt nor adaptive "
+                "points: an energy is no sum of squares.\nLeave these out."
+            )
+        for name in ("width", "depth", "points", "starts"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise InputError(
@@ -117,6 +135,7 @@ def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
     width = 20 + 4 * max(0, len(problem.fields) - 1) + 4 * max(0, D - 2)
     points = points if D <= 2 else max(points, 3000)
     adaptive = not linear if settings.adaptive is None else settings.adaptive
+    adaptive = adaptive and settings.form == "residual"
     name = "ssbroyden" if settings.method == "auto" else settings.method
     kind = "linear" if linear else "nonlinear"
     return Solver(

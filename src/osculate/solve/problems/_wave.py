@@ -34,8 +34,9 @@ ENTRY = Entry(
     title="Wave equation with two standing waves, c = 2",
     make=make,
     grid={"x": 101, "t": 101},
-    network={"width": 30, "depth": 3, "num_waves": 16, "frequency": 2.0},
+    network={"width": 30, "depth": 2},
     floor=1e-14,
     source="Wang, Yu and Perdikaris (2022), When and why PINNs fail to train: a neural "
     "tangent kernel perspective.",
+    fit={"points": 2000},
 )
