@@ -34,7 +34,7 @@ from _common import place
 from osculate.solve import problems
 from osculate.tasks._reference import grid_of
 
-SHORT, LONGER = 20, 120
+SHORT, LONGER = 20, 1020
 
 
 class Setting(NamedTuple):
@@ -121,7 +121,7 @@ def callback_slope(params, batch, loss):
 
 ASKED = {
     "value": GetJinnsVariableName("train_loss_value"),
-    "grad": GetJinnsVariableName("grads"),
+    "grad_pt": GetJinnsVariableName("grads"),
     "value_fn": callback_value,
     "grad_fn": callback_slope,
     "batch": GetJinnsVariableName("batch"),
@@ -152,17 +152,20 @@ def solved(name: str, steps: int, seed: int) -> tuple[Any, Any, float]:
         dim=2,
         min_pts=tuple(low),
         max_pts=tuple(high),
-        method="sobol",
+        method="uniform",
     )
     loss = jinns.loss.LossPDEStatio(
-        u=u, dynamic_loss=Steady(of=setting.equation), params=params
+        u=u,
+        dynamic_loss=Steady(of=setting.equation),
+        loss_weights=jinns.loss.LossWeightsPDEStatio(dyn_loss=1.0),
+        params=params,
     )
     found = jinns.solve(
-        steps,
-        params,
-        points,
-        loss,
-        scale_by_SSBroyden_family(),
+        n_iter=steps,
+        init_params=params,
+        data=points,
+        loss=loss,
+        optimizer=scale_by_SSBroyden_family(),
         verbose=False,
         extra_optax_args_and_kwargs=ASKED,
     )

@@ -165,7 +165,7 @@ def test_importing_the_package_and_its_rooms_changes_no_global_state():
         "-c",
         "import importlib, os, random, warnings\n"
         "import jax.experimental.sparse, numpy, matplotlib, equinox, optax\n"
-        "import rich.style, scipy.optimize, scipy.spatial, scipy.special\n"
+        "import rich.style, scipy.io, scipy.optimize, scipy.spatial, scipy.special\n"
         "def state():\n"
         "    return (dict(jax.config.values), dict(os.environ),\n"
         "            list(warnings.filters), random.getstate(),\n"
