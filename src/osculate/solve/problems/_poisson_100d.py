@@ -67,9 +67,9 @@ ENTRY = Entry(
     title="Poisson's equation in the ball of a hundred dimensions",
     make=make,
     grid={},
-    network={"width": 16, "depth": 2},
+    network={"width": 10, "depth": 1},
     floor=1e-15,
     source="Hu, Shukla, Karniadakis and Kawaguchi (2024), Tackling the curse of "
     "dimensionality with physics-informed neural networks: the two-body solution.",
-    fit={"points": 1000},
+    fit={"points": 3000},
 )
