@@ -8,26 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import PyTree
 
 from osculate import train
-from osculate.core import InputError, Objective, Result, Samples
+from osculate.core import Result, Samples
 from osculate.solve import (
     Certificate,
-    Counts,
     Problem,
-    balanced,
     certify,
-    model_of,
-    objective_of,
     residual_adaptive,
-    ritz,
-    ritz_samples,
-    samples_of,
 )
 from osculate.solve.problems import named
 
@@ -37,12 +29,12 @@ from ._open import journal_of, opened
 from ._place import refuse_taken
 from ._solution import Solution, finish_solution
 from ._solution_recipe import refuse_other_problem, solution_recipe
-from ._solver import Solver, SolveSettings, network_choices, solver_for
+from ._solve_start import Start, start_of
+from ._solver import SolveSettings
 
 Watch = Callable[[str, train.Progress], None]
 ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
 BEGINNING = 400  # steps of each of several networks
-FACE_POINTS = 200
 LEG = "solve"
 
 
@@ -125,8 +117,7 @@ def solve(
     if out is not None:
         refuse_taken(out, force=force, resume=resume)
     with jax.enable_x64(True):
-        start = _start(task.problem, settings)
-        _refuse_source(start)
+        start = start_of(task.problem, settings)
         recipe = solution_recipe(task.name, task.problem, task.grid, settings)
         with opened(out, recipe, refuse_other_problem, force, resume) as run:
             goal, running = parse_goal(budget), threading.Event()
@@ -171,107 +162,11 @@ def _task(problem: Problem | str, name: str | None) -> Task:
     return Task(name or "problem", problem, {}, {})
 
 
-class Start(NamedTuple):
-    """Everything before the first step.
-
-    Attributes:
-        problem: The problem.
-        solver: How it is solved.
-        words: What the choices came to, by name.
-        models: Before the fit; one, or several of which the best goes on.
-        objective: What is minimized.
-        samples: Points to begin with.
-        validation: Points on which the best iterate is chosen.
-        judged: What the certificate looks at: an objective of squares and points; None
-            for what is minimized.
-        key: Of everything random later.
-    """
-
-    problem: Problem
-    solver: Solver
-    words: dict[str, str]
-    models: tuple[PyTree[Any], ...]
-    objective: Objective
-    samples: dict[str, Samples]
-    validation: dict[str, Samples]
-    judged: tuple[Objective, dict[str, Samples]] | None
-    key: PRNGKeyArray
-
-
 class Found(NamedTuple):
     """A fit and what it is worth."""
 
     result: Result
     certificate: Certificate
-
-
-def _start(problem: Problem, settings: SolveSettings) -> Start:
-    """Chooses network, points and weights."""
-    solver = solver_for(problem, settings)
-    keys = jr.split(jr.key(settings.seed), 5)
-    models = tuple(
-        model_of(
-            problem,
-            width=solver.width,
-            depth=solver.depth,
-            **network_choices(settings),
-            key=jr.fold_in(keys[0], k) if k else keys[0],
-        )
-        for k in range(settings.starts)
-    )
-    counts = Counts(solver.points, FACE_POINTS)
-    samples = samples_of(problem, counts, keys[1])
-    objective, words = objective_of(problem), _words(solver)
-    if settings.starts > 1:
-        words["starts"] = f"{settings.starts} networks, of which the best went on"
-    if settings.form == "energy":
-        energy, words["form"] = ritz(problem), "energy"
-        points = ritz_samples(problem, solver.points, keys[1])
-        more = ritz_samples(problem, 2 * solver.points, keys[2])
-        seen = (objective, samples)
-        return Start(
-            problem, solver, words, models, energy, points, more, seen, keys[4]
-        )
-    if len(objective.terms) > 1:
-        weights = balanced(objective, models[0], samples, keys[3])
-        objective = objective_of(problem, weights)
-        listed = (f"{label} {weight:.2g}" for label, weight in weights.items())
-        words["weights"] = ", ".join(listed)
-    more = Counts(2 * solver.points, FACE_POINTS)
-    validation = samples_of(problem, more, keys[2])
-    return Start(
-        problem, solver, words, models, objective, samples, validation, None, keys[4]
-    )
-
-
-def _words(solver: Solver) -> dict[str, str]:
-    every = solver.sample_every
-    points = f"{solver.points} points"
-    return {
-        "network": f"{solver.depth} layers of {solver.width}",
-        "points": f"{points}, drawn anew every {every} steps" if every else points,
-        "method": solver.name,
-        "chosen": solver.why,
-    }
-
-
-def _refuse_source(start: Start) -> None:
-    """Refuses a problem whose residual is not finite at the beginning."""
-    found = eqx.filter_jit(start.objective.outputs)(start.models[0], start.samples)
-    names = start.problem.domain.names
-    for label, parts in found.items():
-        for part in parts.values():
-            finite = np.isfinite(np.asarray(part)).reshape(len(part), -1)
-            bad = np.asarray(~finite.all(axis=1))
-            if bad.any():
-                points = jax.tree.leaves(start.samples[label].x)[0]
-                x = np.asarray(points)[bad].reshape(-1, len(names))
-                at = ", ".join(f"{n}={v:.4g}" for n, v in zip(names, x[0], strict=True))
-                raise InputError(
-                    f"`solve`: the residual of {label!r} is not finite at {bad.sum()} "
-                    f"of {len(bad)} points, for instance at {at}.\nCheck source terms "
-                    "and coefficients there: square roots, logarithms, divisions."
-                )
 
 
 def _noting(running: threading.Event, watch: Watch | None) -> Watch:
