@@ -107,7 +107,8 @@ def one(name: str, title: str, seed: int) -> dict[str, Any]:
         at = jax.jit(jax.vmap(solve.fields_of(found.value)))
         u = np.asarray(at(jnp.asarray(x))["u"], float)
     with jax.enable_x64(True):
-        truth = declared.reference(**dict(zip(declared.domain.names, x.T, strict=True)))
+        named = dict(zip(declared.domain.names, x.T, strict=True))
+        truth = np.asarray(declared.reference(**named))
     error = np.linalg.norm(u - truth) / np.linalg.norm(truth)
     return {"error": float(error), "steps": found.stats["steps"]}
 

@@ -171,7 +171,8 @@ def one(name: str, seconds: float, precision: str, seed: int) -> dict[str, Any]:
     ]
     x = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, len(lines))
     with jax.enable_x64(True):
-        truth = declared.reference(**dict(zip(domain.names, x.T, strict=True)))
+        named = dict(zip(domain.names, x.T, strict=True))
+        truth = np.asarray(declared.reference(**named))
     found = model.predict(x.astype(precision))[:, 0]
     error = np.linalg.norm(found - truth) / np.linalg.norm(truth)
     more = model.train_state.step - steps
