@@ -32,8 +32,9 @@ def euler_lagrange(density: Equation) -> Equation:
     Reference: Gelfand and Fomin (1963), Calculus of variations, sections 4 and 35.
 
     Example:
+        >>> from osculate import diff
         >>> lagrangian = lambda u, u_t: u_t**2 / 2 + jnp.cos(u)
-        >>> pendulum = euler_lagrange(equation(lagrangian, over="t", time="t"))
+        >>> pendulum = euler_lagrange(diff.equation(lagrangian, over="t", time="t"))
         >>> pendulum(lambda p: p[0] ** 2, jnp.array([1.0]))  # -sin u - u_tt
         Array(-2.841471, dtype=float32)
     """
