@@ -3,6 +3,8 @@
 import json
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,29 @@ def interleaved(
         name: {"milliseconds": spread(taken[name]), "ratio": spread(ratio(name))}
         for name in turns
     }
+
+
+def in_a_process(
+    script: str, *words: Any, env: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Runs `script --one WORDS` in a process of its own that has compiled nothing.
+
+    Args:
+        script: The file of a benchmark; its last line on stdout is one JSON object.
+        words: What follows `--one`.
+        env: Its environment; by default this one.
+
+    Returns:
+        The object.
+
+    Raises:
+        RuntimeError: With the end of what it wrote, if it fails.
+    """
+    command = [sys.executable, script, "--one", *map(str, words)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def read(name: str) -> dict[str, Any]:

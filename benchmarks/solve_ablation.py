@@ -10,8 +10,6 @@ relative L2 norms on the grid of the problem.
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from typing import Any, NamedTuple
 
@@ -21,10 +19,11 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from _clock import merge
+from _clock import in_a_process, merge
 from _common import place
 from osculate import curve, solve, train
 from osculate.solve import problems
+from osculate.tasks._reference import relative_l2
 
 SECONDS = {"poisson": 30.0, "burgers": 60.0}
 POINTS = {"poisson": 900, "burgers": 4000}
@@ -94,32 +93,15 @@ def one(name: str, title: str, seed: int) -> dict[str, Any]:
             validation=validation,
             **more,
         )
-        lines = [
-            np.linspace(low, high, entry.grid[axis])
-            for axis, low, high in zip(
-                declared.domain.names,
-                declared.domain.low,
-                declared.domain.high,
-                strict=True,
-            )
-        ]
-        x = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, len(lines))
-        at = jax.jit(jax.vmap(solve.fields_of(found.value)))
-        u = np.asarray(at(jnp.asarray(x))["u"], float)
-    with jax.enable_x64(True):
-        named = dict(zip(declared.domain.names, x.T, strict=True))
-        truth = np.asarray(declared.reference(**named))
-    error = np.linalg.norm(u - truth) / np.linalg.norm(truth)
-    return {"error": float(error), "steps": found.stats["steps"]}
 
+        def at(**coordinates: Any) -> np.ndarray:
+            names = declared.domain.names
+            x = jnp.stack([jnp.asarray(coordinates[n]) for n in names], axis=-1)
+            fields = jax.jit(jax.vmap(solve.fields_of(found.value)))
+            return np.asarray(fields(x)["u"], float)
 
-def in_a_process(*words: Any) -> dict[str, Any]:
-    """Fits once in a process of its own."""
-    command = [sys.executable, __file__, "--one", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
+        error = relative_l2(declared, at, entry.grid)
+    return {"error": error, "steps": found.stats["steps"]}
 
 
 def main() -> None:
@@ -135,7 +117,10 @@ def main() -> None:
         return
     for name in options.only or SECONDS:
         for title in WAYS:
-            rows = [in_a_process(name, title, seed) for seed in range(options.seeds)]
+            rows = [
+                in_a_process(__file__, name, title, seed)
+                for seed in range(options.seeds)
+            ]
             print(name, title, rows, flush=True)
             merge("solve_ablation", {"machine": place()}, name, {title: rows})
 

@@ -15,8 +15,6 @@ Errors are relative L2 norms on the grid of the problem, as in `solve_library.py
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,13 +22,13 @@ from typing import Any, NamedTuple
 os.environ["DDE_BACKEND"] = "pytorch"
 
 import deepxde as dde
-import jax
 import numpy as np
 import torch
 
-from _clock import merge
+from _clock import in_a_process, merge
 from _common import place
 from osculate.solve import problems
+from osculate.tasks._reference import relative_l2
 
 ADAM, RATE = 0.4, 1e-3
 
@@ -163,29 +161,15 @@ def one(name: str, seconds: float, precision: str, seed: int) -> dict[str, Any]:
     model.compile("L-BFGS")
     model.train(callbacks=[timer(seconds)], **quiet)
     wall = time.perf_counter() - began
-    declared = entry.make()
-    domain = declared.domain
-    lines = [
-        np.linspace(low, high, entry.grid[axis])
-        for axis, low, high in zip(domain.names, domain.low, domain.high, strict=True)
-    ]
-    x = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, len(lines))
-    with jax.enable_x64(True):
-        named = dict(zip(domain.names, x.T, strict=True))
-        truth = np.asarray(declared.reference(**named))
-    found = model.predict(x.astype(precision))[:, 0]
-    error = np.linalg.norm(found - truth) / np.linalg.norm(truth)
+    problem = entry.make()
+
+    def at(**coordinates: Any) -> np.ndarray:
+        x = np.stack([coordinates[n] for n in problem.domain.names], axis=-1)
+        return model.predict(x.astype(precision))[:, 0]
+
+    error = relative_l2(problem, at, entry.grid)
     more = model.train_state.step - steps
-    return {"error": float(error), "steps": [steps, more], "wall": wall}
-
-
-def in_a_process(*words: Any) -> dict[str, Any]:
-    """Solves once in a process of its own."""
-    command = [sys.executable, __file__, "--one", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    return {"error": error, "steps": [steps, more], "wall": wall}
 
 
 def main() -> None:
@@ -205,7 +189,7 @@ def main() -> None:
     for name in options.only or SETTINGS:
         for precision in ("float32", "float64"):
             found = [
-                in_a_process(name, options.seconds, precision, seed)
+                in_a_process(__file__, name, options.seconds, precision, seed)
                 for seed in range(options.seeds)
             ]
             print(name, precision, found, flush=True)

@@ -14,8 +14,6 @@ problem.
 import argparse
 import itertools
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -29,10 +27,10 @@ from jinns.optimizers import scale_by_SSBroyden_family
 from jinns.parameters import Params
 from jinns.solver._utils import GetJinnsVariableName
 
-from _clock import merge
+from _clock import in_a_process, merge
 from _common import place
 from osculate.solve import problems
-from osculate.tasks._reference import grid_of
+from osculate.tasks._reference import relative_l2
 
 SHORT, LONGER = 20, 1020
 
@@ -180,24 +178,14 @@ def one(name: str, seconds: float, seed: int) -> dict:
     each = max(second - first, 1e-3) / (LONGER - SHORT)
     steps = max(int((seconds - first) / each) + SHORT, 1)
     u, params, wall = solved(name, steps, seed)
-    entry = problems.named(name)
-    problem = entry.make()
-    grid = grid_of(problem, entry.grid)
-    exact = problem.reference(**dict(zip(problem.domain.names, grid.T, strict=True)))
-    order = [problem.domain.names.index(n) for n in SETTINGS[name].names]
-    at = lambda p: jnp.squeeze(u(p, params))
-    values = np.asarray(jax.vmap(at)(jnp.asarray(grid[:, order])))
-    error = np.linalg.norm(values - exact) / np.linalg.norm(exact)
-    return {"error": float(error), "steps": steps, "wall": wall, "step": each}
+    entry, order = problems.named(name), SETTINGS[name].names
 
+    def at(**coordinates: Any) -> np.ndarray:
+        points = jnp.stack([jnp.asarray(coordinates[n]) for n in order], axis=-1)
+        return np.asarray(jax.vmap(lambda p: jnp.squeeze(u(p, params)))(points))
 
-def in_a_process(name: str, seconds: float, seed: int) -> dict:
-    """Solves once in a process of its own."""
-    words = [sys.executable, __file__, "--one", name, str(seconds), str(seed)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"failed": done.stderr.splitlines()[-1]}
-    return json.loads(done.stdout.splitlines()[-1])
+    error = relative_l2(entry.make(), at, entry.grid)
+    return {"error": error, "steps": steps, "wall": wall, "step": each}
 
 
 def main() -> None:
@@ -215,7 +203,7 @@ def main() -> None:
     head = {"machine": place(), "peers": {"jinns": "1.10.2"}}
     for name in options.only or SETTINGS:
         seeds = range(options.seeds)
-        found = [in_a_process(name, options.seconds, seed) for seed in seeds]
+        found = [in_a_process(__file__, name, options.seconds, seed) for seed in seeds]
         print(name, found, flush=True)
         merge("solve_jinns", head, name, {f"{options.seconds:g} s": found})
 

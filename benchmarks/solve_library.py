@@ -11,12 +11,10 @@ them.
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from typing import Any, NamedTuple
 
-from _clock import merge
+from _clock import in_a_process, merge
 from _common import place
 from osculate import tasks
 from osculate.solve import problems
@@ -63,7 +61,7 @@ def one(name: str, seconds: float, seed: int, options: dict[str, Any]) -> dict:
     declared: Any = name
     if choices.pop("soft", False):
         declared = entry.make().softened()
-        choices = {**entry.network, **entry.fit, **choices}
+        choices = {**entry.choices, **choices}
     began = time.perf_counter()
     found = tasks.solve(declared, **choices)
     wall = time.perf_counter() - began
@@ -77,27 +75,14 @@ def one(name: str, seconds: float, seed: int, options: dict[str, Any]) -> dict:
     }
 
 
-def in_a_process(name: str, seconds: float, seed: int, options: dict[str, Any]) -> dict:
-    """Solves once in a process that has compiled nothing."""
-    words = [sys.executable, __file__, "--one", name, str(seconds), str(seed)]
-    environment = {k: v for k, v in os.environ.items() if k not in NO_CACHE}
-    done = subprocess.run(
-        [*words, json.dumps(options)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def measured(run: Run, seeds: int) -> dict[str, Any]:
     """Returns all seeds of one run, its median and its worst."""
     found = []
+    env = {k: v for k, v in os.environ.items() if k not in NO_CACHE}
+    words = (run.problem, run.seconds)
     for seed in range(seeds):
-        found.append(in_a_process(run.problem, run.seconds, seed, run.options))
+        options = json.dumps(run.options)
+        found.append(in_a_process(__file__, *words, seed, options, env=env))
         last = found[-1]
         print(
             f"  {last['error']:.1e} (estimated {last['estimated']:.1e}), "

@@ -47,7 +47,7 @@ def energy(density: Callable[..., Any]) -> Energy:
     return Energy(density)
 
 
-def read_energy(declared: Energy, words: Words) -> diff.Equation:
+def read_energy(declared: Energy, words: Words) -> tuple[diff.Equation, diff.Equation]:
     """Reads a density.
 
     Args:
@@ -55,15 +55,14 @@ def read_energy(declared: Energy, words: Words) -> diff.Equation:
         words: The names that exist.
 
     Returns:
-        It.
+        What vanishes where its integral is stationary, and the density.
 
     Raises:
         InputError: If a name is not known, or asks for more than first derivatives.
     """
     density = words.read(declared.function, "the energy")
     try:
-        diff.euler_lagrange(density)
+        return diff.euler_lagrange(density), density
     except ValueError as error:
         said = str(error).partition(": ")[2]
         raise InputError(f"`solve.problem`: the energy: {said}") from error
-    return density

@@ -253,8 +253,7 @@ def _read(
 ) -> tuple[diff.Equation, diff.Equation | None]:
     """Returns what vanishes inside, and the density of the energy if there is one."""
     if isinstance(equation, Energy):
-        density = read_energy(equation, words)
-        return diff.euler_lagrange(density), density
+        return read_energy(equation, words)
     return words.read(equation, "the equation"), None
 
 

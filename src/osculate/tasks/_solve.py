@@ -157,8 +157,7 @@ class Task(NamedTuple):
 def _task(problem: Problem | str, name: str | None) -> Task:
     if isinstance(problem, str):
         entry = named(problem)
-        hints = {**entry.network, **entry.fit}
-        return Task(entry.name, entry.make(), hints, entry.grid)
+        return Task(entry.name, entry.make(), entry.choices, entry.grid)
     return Task(name or "problem", problem, {}, {})
 
 
@@ -191,8 +190,7 @@ def _search(
         return certify(start.problem, objective, model, seen, key)
 
     with _beside(judged, start, running):
-        model, count = _begun(journal, start, goal), len(start.models)
-        steps = goal.steps and goal.steps - count * _beginning(goal, count)
+        model, steps = _begun(journal, start, goal)
         if goal.error is None:
             seconds = None
             if goal.seconds is not None:
@@ -210,30 +208,24 @@ def _search(
     return Found(result, certificate)
 
 
-def _begun(journal: Journal, start: Start, goal: Goal) -> PyTree[Any]:
-    """Returns the network that goes on: of several, the best at fresh points."""
-    count = len(start.models)
+def _begun(
+    journal: Journal, start: Start, goal: Goal
+) -> tuple[PyTree[Any], int | None]:
+    """Returns the network that goes on, of several the best, and the steps left."""
+    count, steps = len(start.models), goal.steps
     if count == 1:
-        return start.models[0]
+        return start.models[0], steps
+    each = BEGINNING if steps is None else min(BEGINNING, steps // (2 * count))
     found = []
     for k, model in enumerate(start.models):
         share = None
-        if goal.steps is None:
+        if steps is None:
             whole = ROUND if goal.seconds is None else goal.seconds - journal.seconds
             share = max(whole / 2 / (count - k), 0.0)
-        steps = _beginning(goal, count)
-        found.append(_fit(journal, f"start {k + 1}", start, model, steps, share))
+        found.append(_fit(journal, f"start {k + 1}", start, model, each, share))
     losses = [np.append(r.history["validation"], np.inf) for r in found]
-    return found[int(np.argmin([np.nanmin(each) for each in losses]))].value
-
-
-def _beginning(goal: Goal, count: int) -> int:
-    """Returns the steps of each of several networks."""
-    if count == 1:
-        return 0
-    return (
-        BEGINNING if goal.steps is None else min(BEGINNING, goal.steps // (2 * count))
-    )
+    best = found[int(np.argmin([np.nanmin(loss) for loss in losses]))]
+    return best.value, None if steps is None else steps - count * each
 
 
 @contextlib.contextmanager

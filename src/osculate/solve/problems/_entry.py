@@ -35,3 +35,8 @@ class Entry(NamedTuple):
     source: str
     truth: Mapping[str, float] = NOTHING
     fit: Mapping[str, Any] = NOTHING
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """All that suits it of the choices of `tasks.solve`."""
+        return {**self.network, **self.fit}
