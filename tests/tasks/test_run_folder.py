@@ -57,7 +57,7 @@ def run_job(folder, *, kill_after=None):
 def test_kill_9_at_any_moment_and_resume_gives_the_same_bits(tmp_path):
     run_job(tmp_path / "whole")
     torn = tmp_path / "torn"
-    for kill_after in (0.0, 0.05, 0.4, 1.1, 1.3):
+    for kill_after in (0.0, 0.4, 1.2):
         run_job(torn, kill_after=kill_after)
         with pytest.raises(InputError, match="has not ended"):
             osculate.load(torn)
