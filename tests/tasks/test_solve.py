@@ -1,6 +1,7 @@
 """The job of solving, in memory and on disk."""
 
 import json
+from typing import Any
 
 import jax.numpy as jnp
 import meshio
@@ -56,6 +57,23 @@ def test_slope_2x_is_a_parabola(solution):
     assert solution.error_estimate < 1e-4
     assert solution.verdict.startswith("consistent")
     assert "u of x" in repr(solution)
+
+
+def test_a_constant_that_nothing_tells_is_left_out():
+    """A pressure of which only the slope is known, beside a velocity."""
+    flow = solve.problem(
+        LINE,
+        lambda v_x, p_x, v, x: (v_x - 2 * x, p_x - v),
+        fields="v p",
+        boundary={"x=lower": {"v": 0.0}},
+        reference=lambda x: {"v": x**2, "p": x**3 / 3 + 7},
+    )
+    assert flow.floating == ("p",)
+    found = tasks.solve(flow, width=6, depth=1, points=40, budget="200steps")
+    assert found.relative_l2() < 1e-4
+    error = found.error_estimate
+    assert found.relative_l2() / 10 < error < 10 * found.relative_l2()
+    assert declared().floating == ()
 
 
 def test_what_it_cannot_answer_is_said(solution):
@@ -184,6 +202,10 @@ def test_source_that_is_not_finite_is_named():
         ({"method": "adam"}, "expected auto"),
         ({"width": 0}, "1 or more"),
         ({"starts": 0}, "1 or more"),
+        ({"windows": 0}, "1 or more"),
+        ({"windows": 2}, "the domain has none"),
+        ({"windows": 2, "starts": 2}, "windows"),
+        ({"windows": 2, "budget": "error=1e-3"}, "windows"),
         ({"form": "weak"}, "expected residual or energy"),
         ({"form": "energy"}, "declares an equation"),
         ({"form": "energy", "method": "levenberg_marquardt"}, "no sum of squares"),
@@ -213,6 +235,75 @@ def test_the_best_of_several_networks_goes_on(tmp_path):
     assert begun["solve"][0] == min(min(begun[f"start {k + 1}"]) for k in range(3))
     in_time = tasks.solve(declared(), **small, budget="3s")
     assert in_time.result.stats["steps"] >= 1
+
+
+def swing(**changes):
+    choices = {
+        "equation": lambda u_tt, u: u_tt + u,
+        "initial": {"u": 1.0, "u_t": 0.0},
+        "reference": lambda t: jnp.cos(t),
+    }
+    return solve.problem(solve.time(t=(0, 9)), **{**choices, **changes})
+
+
+IN_WINDOWS: dict[str, Any] = {
+    "windows": 3,
+    "width": 8,
+    "depth": 1,
+    "points": 40,
+    "seed": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def swung(tmp_path_factory):
+    path = tmp_path_factory.mktemp("swing") / "run"
+    return tasks.solve(swing(), budget="300steps", out=path, **IN_WINDOWS), path
+
+
+def test_windows_of_time_follow_one_another(swung):
+    found, _ = swung
+    error = found.relative_l2()
+    assert error < 1e-4
+    assert error / 10 < found.error_estimate < 10 * error
+    assert found.result.stats["steps"] == 300
+    assert (np.diff(found.result.history["step"]) >= 0).all()
+    assert "3 in time" in found.words["windows"]
+    assert float(found(t=0.0)) == 1.0
+    assert float(found.derivative("u_t", t=0.0)) == 0.0
+
+
+def test_a_solution_in_windows_comes_back(swung):
+    found, path = swung
+    t = np.linspace(0, 9, 20)
+    assert np.array_equal(osculate.load(path, problem=swing())(t=t), found(t=t))
+
+
+def test_windows_that_were_interrupted_go_on(swung, tmp_path):
+    found, _ = swung
+
+    def watch(leg, _):
+        if leg == "window 2":
+            raise KeyboardInterrupt
+
+    choices: dict[str, Any] = {"budget": "300steps", "out": tmp_path / "run"}
+    choices |= IN_WINDOWS
+    with pytest.raises(KeyboardInterrupt):
+        tasks.solve(swing(), watch=watch, **choices)
+    seen = []
+    watch = lambda leg, _: seen.append(leg)
+    again = tasks.solve(swing(), resume=True, watch=watch, **choices)
+    assert set(seen) == {"window 2", "window 3"}
+    t = np.linspace(0, 9, 20)
+    assert np.array_equal(again(t=t), found(t=t))
+
+
+def test_windows_share_the_seconds():
+    legs = {}
+    watch = lambda leg, progress: legs.update({leg: progress.step})
+    found = tasks.solve(swing(), watch=watch, budget="4s", **IN_WINDOWS)
+    assert list(legs) == ["beginning", "window 1", "window 2", "window 3"]
+    assert found.result.stats["steps"] >= 3
 
 
 def test_names_of_the_library_are_suggested():

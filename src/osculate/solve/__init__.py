@@ -6,7 +6,11 @@ from ._adaptive import (
 )
 from ._ball import ball as ball, shell as shell
 from ._box import box as box, interval as interval, parameter as parameter, time as time
-from ._certificate import Certificate as Certificate, certify as certify
+from ._certificate import (
+    Certificate as Certificate,
+    certify as certify,
+    certify_windows as certify_windows,
+)
 from ._cloud import points as points
 from ._combined import (
     difference as difference,
@@ -39,3 +43,11 @@ from ._terms import (
 )
 from ._trial import Trial as Trial
 from ._weights import balanced as balanced
+from ._windows import (
+    Times as Times,
+    Windows as Windows,
+    all_windows as all_windows,
+    first_window as first_window,
+    next_window as next_window,
+    windowed as windowed,
+)

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from osculate.core import Objective, Samples, Term
+from osculate.core import Fixed, Objective, Samples, Term
 
 from ._domain import Domain
 from ._problem import EQUATION, Problem
@@ -35,12 +35,14 @@ class ResidualAdaptive(eqx.Module):
     Attributes:
         domain: Where points are drawn.
         lift: What conditions contribute at points, or None.
+        before: As of `Trial`: the window of time that they are moved into, or None.
         pool: How many points there are to choose from, for each that is drawn.
         label: Of the term.
     """
 
     domain: Domain
     lift: Lift | None
+    before: Fixed | None
     pool: int = eqx.field(static=True)
     label: str = eqx.field(static=True)
 
@@ -56,6 +58,7 @@ class ResidualAdaptive(eqx.Module):
         spread, first = jr.split(key)
         x = self.domain.points(self.pool * N, spread)
         inside = jax.vmap(self.domain.inside)(x).astype(x.dtype)
+        x = x if self.before is None else self.before.value.placed(x)
         spots = x if self.lift is None else self.lift(x)
         size = magnitude(objective.terms[self.label], model, spots) * inside
         drawn, weight = draw(self.domain, x, size, inside, N, first)
@@ -93,17 +96,21 @@ def draw(
     return drawn, 1 / density[drawn]
 
 
-def residual_adaptive(problem: Problem, *, pool: int = 16) -> ResidualAdaptive:
+def residual_adaptive(
+    problem: Problem, *, pool: int = 16, before: Fixed | None = None
+) -> ResidualAdaptive:
     """Returns a Sampler that puts points of the equation where it is met worst.
 
     Args:
         problem: The problem.
         pool: How many points there are to choose from, for each that is drawn.
+        before: As of `Trial`, in a window of time.
 
     Returns:
         A Sampler for `train.fit`; the weights of its points are `1 / density`.
     """
-    return ResidualAdaptive(problem.domain, lift_of(problem), pool, EQUATION)
+    lift = lift_of(problem, before)
+    return ResidualAdaptive(problem.domain, lift, before, pool, EQUATION)
 
 
 def magnitude(term: Term, model: PyTree, x: PyTree) -> Float[Array, " N"]:

@@ -1,6 +1,6 @@
 """How much a solution is worth: what is known of it without knowing the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -15,7 +15,7 @@ from osculate.core import Objective, Samples, trainable
 
 from ._adaptive import draw, norms
 from ._domain import Domain
-from ._estimate import estimate
+from ._estimate import enlarged, estimate
 from ._problem import EQUATION, Problem
 from ._terms import DATA, Counts, fields_of, samples_of
 
@@ -81,19 +81,42 @@ def certify(
     Returns:
         The certificate.
     """
+    return certify_windows(problem, objective, model, [(model, samples)], key)
+
+
+def certify_windows(
+    problem: Problem,
+    objective: Objective,
+    model: PyTree[Any],
+    windows: Sequence[tuple[PyTree[Any], Mapping[str, Samples]]],
+    key: PRNGKeyArray,
+) -> Certificate:
+    """Looks at a solution that was fitted in windows of time.
+
+    Args:
+        problem: The problem.
+        objective: What was minimized.
+        model: The solution, of all of time.
+        windows: Of each, the model and the points of its fit.
+        key: Of the fresh points.
+
+    Returns:
+        The certificate.
+    """
     first, second, third = jr.split(key, 3)
-    P = sum(a.size for a in jax.tree.leaves(trainable(model)[0]))
-    count = max(PER_WEIGHT * (P + 300), 2000)
+    larger = enlarged(model, third)
+    P = sum(a.size for a in jax.tree.leaves(trainable(larger)[0]))
+    count = max(PER_WEIGHT * P, 2000)
     fresh = samples_of(problem, Counts(POOL * count, max(count // 10, 100)), first)
-    outputs, parts = _looked(objective, model, fresh, samples)
+    outputs = _looked(objective, model, fresh)
     drawn = _drawn(problem.domain, outputs[EQUATION], fresh, count, second)
-    residual, before = _by_name(outputs), _mean_squares(objective, parts)
+    residual = _by_name(outputs)
     inside = [n for n in residual if n.partition(".")[0] == EQUATION]
-    mean = lambda r: np.sum(r**2) / len(r)
-    root = lambda found: float(np.sqrt(sum(mean(found[n]) for n in inside)))
-    old = float(np.sqrt(sum(before[n] for n in inside)))
-    gap = root(residual) / max(old, np.finfo(float).tiny)
-    found = estimate(problem, objective, model, drawn, third)
+    new = sum(np.sum(residual[n] ** 2) / len(residual[n]) for n in inside)
+    seen = [_mean_squares(objective, _losses(objective, *one)) for one in windows]
+    old = float(np.mean([sum(one[n] for n in inside) for one in seen]))
+    gap = float(np.sqrt(new / max(old, np.finfo(float).tiny)))
+    found = estimate(problem, objective, larger, drawn)
     jumps = _jumps(problem, model, key)
     quantiles = {
         name: tuple(np.quantile(np.abs(r), QUANTILES).tolist())
@@ -132,13 +155,16 @@ def _doubts(
 
 @eqx.filter_jit
 def _looked(
-    objective: Objective,
-    model: PyTree[Any],
-    fresh: dict[str, Samples],
-    samples: Mapping[str, Samples],
-) -> tuple[dict[str, dict[str, Array]], dict[str, Array]]:
-    """Returns outputs at fresh points, and losses at those of the fit."""
-    return objective.outputs(model, fresh), objective(model, samples)[1]
+    objective: Objective, model: PyTree[Any], fresh: dict[str, Samples]
+) -> dict[str, dict[str, Array]]:
+    return objective.outputs(model, fresh)
+
+
+@eqx.filter_jit
+def _losses(
+    objective: Objective, model: PyTree[Any], samples: Mapping[str, Samples]
+) -> dict[str, Array]:
+    return objective(model, samples)[1]
 
 
 @eqx.filter_jit

@@ -1,5 +1,6 @@
 """How far a solution is from the exact one: the linearized equation, solved."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, final
 
@@ -16,9 +17,10 @@ from osculate.core import Fixed, Objective, Samples, flatten
 
 from ._problem import EQUATION, Problem
 from ._terms import fields_of
+from ._windows import Amended, Windows
 
-RIDGES = 200
-STEEPEST = 12.0
+RIDGES, STEEPEST = 200, 12.0  # added to a network, for each field
+MORE_RIDGES, STEEPER = 1500, 30.0  # for all windows of time, shared by the fields
 LEVELS = (1e-11, 1e-9, 1e-7)  # the least that can be factored is taken
 
 
@@ -36,25 +38,61 @@ class Estimate(NamedTuple):
 
 
 @final
-class Corrected(eqx.Module):
-    """A network plus a sum of ridge functions with random directions.
+class Ridges(eqx.Module):
+    """A sum of ridge functions with random directions.
 
     Attributes:
-        net: The network.
-        coefficients: `(M, K)`, of the ridge functions; 0 to begin with.
+        coefficients: `(M, K)`, 0 to begin with.
         directions: `(K, D)`.
         offsets: `(K,)`.
     """
 
-    net: PyTree[Any]
     coefficients: Array
     directions: Fixed
     offsets: Fixed
 
     def __call__(self, z: Float[Array, " D"]) -> Float[Array, " M"]:
-        """Returns the corrected value at one point."""
+        """Returns the value at one point."""
         ridges = jnp.tanh(z @ self.directions.value.T + self.offsets.value)
-        return self.net(z) + ridges @ self.coefficients.T
+        return ridges @ self.coefficients.T
+
+
+@final
+class Corrected(eqx.Module):
+    """A network plus ridge functions."""
+
+    net: PyTree[Any]
+    ridges: Ridges
+
+    def __call__(self, z: Float[Array, " D"]) -> Float[Array, " M"]:
+        """Returns the corrected value at one point."""
+        return self.net(z) + self.ridges(z)
+
+
+@eqx.filter_jit
+def enlarged(model: PyTree[Any], key: PRNGKeyArray) -> PyTree[Any]:
+    """Adds ridge functions to a network, behind the features that it sees.
+
+    Args:
+        model: The solution.
+        key: Of directions and offsets.
+
+    Returns:
+        The model in which the error is sought: network and ridge functions; of windows
+        of time ridge functions alone, over all of time.
+    """
+    trial = model["net"]
+    inner = lambda named: named.net.net
+    if not isinstance(trial.net, Windows):
+        net = inner(trial.net)
+        more = Corrected(net, _ridges(net, RIDGES, STEEPEST, key))
+        larger = eqx.tree_at(inner, trial.net, more)
+    else:
+        named = trial.net.of(jnp.zeros(()))
+        M = inner(named).weights[-1].shape[0]
+        more = _ridges(inner(named), MORE_RIDGES // M, STEEPER, key)
+        larger = Amended(Fixed(trial.net), eqx.tree_at(inner, named, more))
+    return {**model, "net": dataclasses.replace(trial, net=larger)}
 
 
 def estimate(
@@ -62,33 +100,31 @@ def estimate(
     objective: Objective,
     model: PyTree[Any],
     samples: Mapping[str, Samples],
-    key: PRNGKeyArray,
 ) -> Estimate:
     """Estimates the error of a solution by the step that Gauss and Newton would take.
 
-    The residuals at fresh points are linearized in the weights of the network and of a
-    few hundred ridge functions added to it, which satisfy the same hard conditions. The
-    least-squares step is the error, as far as these functions can show it.
+    The residuals at fresh points are linearized in the weights of the network and of
+    the ridge functions added to it, which satisfy the same hard conditions. The
+    least-squares step is the error, as far as these functions can show it. Fields that
+    are known but for a constant are compared without it.
 
     Args:
         problem: The problem.
         objective: What was minimized.
-        model: The solution.
+        model: The solution, enlarged.
         samples: Fresh points, three for every trained number or more.
-        key: Of the ridge functions.
 
     Returns:
         The estimate.
     """
-    relative, explained = _linearized(
-        objective, model, samples, key, jnp.asarray(LEVELS[0])
+    solved = lambda level: _linearized(
+        objective, model, samples, problem.floating, jnp.asarray(level)
     )
+    relative, explained = solved(LEVELS[0])
     for level in LEVELS[1:]:
         if np.isfinite(list(relative.values())).all():
             break
-        relative, explained = _linearized(
-            objective, model, samples, key, jnp.asarray(level)
-        )
+        relative, explained = solved(level)
     names = [name for name, _ in problem.fields]
     return Estimate({n: float(relative[n]) for n in names}, float(explained))
 
@@ -98,38 +134,39 @@ def _linearized(
     objective: Objective,
     model: PyTree[Any],
     samples: Mapping[str, Samples],
-    key: PRNGKeyArray,
+    floating: tuple[str, ...],
     level: Array,
 ) -> tuple[dict[str, Array], Array]:
     """Returns the size of the step over that of the fields, and the share explained."""
-    larger = _enlarged(model, key)
-    theta, build = flatten(larger)
+    theta, build = flatten(model)
     loss_at = lambda t: objective(build(t), samples)[0]
     loss, gradient = jax.value_and_grad(loss_at)(theta)
-    G = curve.gram(objective, larger, samples)
+    G = curve.gram(objective, model, samples)
     step = _step(G, gradient, level)
     gained = -(gradient @ step) - 0.5 * step @ (G @ step)
     x = jax.tree.leaves(samples[EQUATION].x)[0]
     at = lambda t: jax.vmap(fields_of(build(t)))(x)
     u, e = jax.jvp(at, (theta,), (step,))
-    size = lambda a: jnp.sqrt(jnp.mean(a**2))
     tiny = jnp.finfo(theta.dtype).tiny
-    relative = {name: size(e[name]) / jnp.maximum(size(u[name]), tiny) for name in u}
+    size = lambda a, name: jnp.sqrt(jnp.mean(_fixed(a, name in floating) ** 2))
+    relative = {n: size(e[n], n) / jnp.maximum(size(u[n], n), tiny) for n in u}
     return relative, jnp.clip(gained / jnp.where(loss > 0, loss, 1.0), 0.0, 1.0)
 
 
-def _enlarged(model: PyTree[Any], key: PRNGKeyArray) -> PyTree[Any]:
-    """Adds ridge functions to the network that sees features."""
-    inner = lambda m: m["net"].net.net.net
-    net = inner(model)
+def _ridges(net: PyTree[Any], count: int, steepest: float, key: PRNGKeyArray) -> Ridges:
+    """Returns ridge functions of what a network sees, for each of its outputs."""
     D, M = net.weights[0].shape[1], net.weights[-1].shape[0]
     first, second, third = jr.split(key, 3)
-    steep = STEEPEST ** jr.uniform(first, (RIDGES,))
-    normals = jr.normal(second, (RIDGES, D))
+    steep = steepest ** jr.uniform(first, (count,))
+    normals = jr.normal(second, (count, D))
     directions = steep[:, None] * normals / jnp.linalg.norm(normals, axis=1)[:, None]
-    offsets = -steep * jr.uniform(third, (RIDGES,), minval=-1.0)
-    extra = Corrected(net, jnp.zeros((M, RIDGES)), Fixed(directions), Fixed(offsets))
-    return eqx.tree_at(inner, model, extra)
+    offsets = -steep * jr.uniform(third, (count,), minval=-1.0)
+    return Ridges(jnp.zeros((M, count)), Fixed(directions), Fixed(offsets))
+
+
+def _fixed(a: Float[Array, "N ..."], floating: bool) -> Float[Array, "N ..."]:
+    """Takes out the constant by which a field is not known."""
+    return a - jnp.mean(a, axis=0) if floating else a
 
 
 def _step(

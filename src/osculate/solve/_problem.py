@@ -68,6 +68,18 @@ class Problem(eqx.Module):
         others = (*self.constants, *self.unknowns)
         return Words(dict(self.fields), self.domain, others)
 
+    @property
+    def floating(self) -> tuple[str, ...]:
+        """Fields of which derivatives alone are known: a constant can be added."""
+        inside = self.equation
+        if not isinstance(inside, diff.Equation) or self.integrals or self.observed:
+            return ()
+        held = {*inside.derivatives, *(condition.name for condition in self.listed)}
+        for condition in self.listed:
+            if isinstance(condition.value, diff.Equation):
+                held.update(condition.value.derivatives)
+        return tuple(name for name, _ in self.fields if name not in held)
+
     def softened(self) -> "Problem":
         """Returns the problem with conditions as residuals: no trial function has them.
 

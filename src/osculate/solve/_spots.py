@@ -2,10 +2,10 @@
 
 A trial function is `A + B N`, of which only N is fitted. Derivatives are linear: those
 of A at the points of a fit are numbers, neither compiled nor computed in every step.
+The same holds for what other networks have found before.
 """
 
-from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
 import equinox as eqx
 import jax
@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from osculate import diff
+from osculate.core import Fixed
 
 from ._problem import Problem
-from ._trial import Hard, lifted
+from ._trial import Trial, lifted
 
 BLOCK = 2000
 
@@ -35,43 +36,43 @@ class Spot(eqx.Module):
 
 @final
 class Lift(eqx.Module):
-    """The prescribed part A of all fields, as an equation sees it.
+    """The part of all fields that is not trained, as an equation sees it.
 
     Attributes:
         equation: What asks.
-        hard: By field, how it satisfies its conditions.
-        constants: Values by name.
+        trial: The trial function, without its network.
     """
 
     equation: diff.Equation = eqx.field(static=True)
-    hard: tuple[tuple[str, Hard], ...] = eqx.field(static=True)
-    constants: dict[str, Any]
+    trial: Trial
 
     def __call__(self, x: Float[Array, "N D"]) -> Spot:
-        """Returns points with what A contributes there."""
+        """Returns points with what this part contributes there."""
 
         def fields(p: Float[Array, " D"]) -> dict[str, Array]:
-            return {name: self._field(hard, p) for name, hard in self.hard}
+            given = self.trial.given(p, {})
+            return {n: self._filled(given[n], h.size, p) for n, h in self.trial.hard}
 
         return Spot(x, jax.vmap(lambda p: self.equation.values(fields, p))(x))
 
-    def _field(self, hard: Hard, p: Float[Array, " D"]) -> Array:
-        found = hard.value(p, self.constants)
-        zero = jnp.zeros((hard.size,) if hard.size else (), p.dtype)
-        return zero if found is None else found
+    def _filled(self, found: Array | None, size: int, p: Float[Array, " D"]) -> Array:
+        return jnp.zeros((size,) if size else (), p.dtype) if found is None else found
 
 
-def spotted(problem: Problem, x: Float[Array, "N D"]) -> Array | Spot:
+def spotted(
+    problem: Problem, x: Float[Array, "N D"], before: Fixed | None = None
+) -> Array | Spot:
     """Returns points as an equation is best looked at.
 
     Args:
         problem: The problem.
         x: Points.
+        before: As of `Trial`.
 
     Returns:
         The points themselves where there is nothing to add.
     """
-    lift = lift_of(problem)
+    lift = lift_of(problem, before)
     if lift is None:
         return x
     # Blocks of one size: a single program for any number of points.
@@ -88,11 +89,12 @@ def _lifted(lift: Lift, x: Float[Array, "N D"]) -> Spot:
     return lift(x)
 
 
-def lift_of(problem: Problem) -> Lift | None:
-    """Returns the prescribed part of a problem.
+def lift_of(problem: Problem, before: Fixed | None = None) -> Lift | None:
+    """Returns the part of a problem that is not trained.
 
     Args:
         problem: The problem.
+        before: As of `Trial`.
 
     Returns:
         From points `(N, D)` to `Spot`; None where nothing but zeros is prescribed,
@@ -102,7 +104,9 @@ def lift_of(problem: Problem) -> Lift | None:
     if not isinstance(equation, diff.Equation) or not equation.derivatives:
         return None
     asked = lifted(problem.hard)
-    if asked is None or asked & problem.unknowns.keys():
+    if before is None and asked is None:
         return None
-    constants: Mapping[str, Any] = jax.tree.map(jnp.asarray, problem.constants)
-    return Lift(equation, problem.hard, dict(constants))
+    if asked and asked & problem.unknowns.keys():
+        return None
+    constants = Fixed(jax.tree.map(jnp.asarray, problem.constants))
+    return Lift(equation, Trial(None, problem.hard, constants, before))

@@ -262,7 +262,7 @@ class Counts(NamedTuple):
 
 
 def samples_of(
-    problem: Problem, counts: Counts, key: PRNGKeyArray
+    problem: Problem, counts: Counts, key: PRNGKeyArray, before: Fixed | None = None
 ) -> dict[str, Samples]:
     """Returns points for every term, evenly spread.
 
@@ -270,13 +270,15 @@ def samples_of(
         problem: The problem.
         counts: How many.
         key: Of their random shifts.
+        before: As of `Trial`: the points lie in its window of time.
 
     Returns:
         Samples by label.
     """
     inner, outer = jr.split(key)
-    x = jnp.asarray(problem.domain.interior(counts.inside, inner))
-    found = {EQUATION: Samples(spotted(problem, x), None, jnp.ones(len(x)))}
+    placed = (lambda x: x) if before is None else before.value.placed
+    x = placed(jnp.asarray(problem.domain.interior(counts.inside, inner)))
+    found = {EQUATION: Samples(spotted(problem, x, before), None, jnp.ones(len(x)))}
     groups = groups_of(problem)
     number = sum(len(group.sides) for group in groups.values())
     keys = iter(jr.split(outer, number + len(problem.integrals) + 1))
@@ -285,7 +287,7 @@ def samples_of(
             problem.domain.points_on(side, counts.face, next(keys))
             for side in group.sides
         ]
-        points = jnp.concatenate(each)
+        points = placed(jnp.concatenate(each))
         found[label] = Samples(points, None, jnp.ones(len(points)))
     for k, integral in enumerate(problem.integrals):
         at = next(keys)

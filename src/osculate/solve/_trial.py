@@ -168,11 +168,14 @@ class Trial(eqx.Module):
         net: Named fields of a point, of unit scale.
         hard: By field, how it satisfies its conditions.
         constants: Values by name; not trained.
+        before: Named fields of a point that are added to `net`, not trained; None for
+            none.
     """
 
     net: PyTree[Any]
     hard: tuple[tuple[str, Hard], ...] = eqx.field(static=True)
     constants: Fixed
+    before: Fixed | None = None
 
     def __call__(
         self, x: Float[Array, " D"], unknowns: Others
@@ -186,15 +189,14 @@ class Trial(eqx.Module):
         Returns:
             Arrays by the name of the field.
         """
-        others = {**self.constants.value, **unknowns}
-        found = self.free(x)
-        for name, hard in self.hard:
-            A = hard.value(x, others)
-            found[name] = found[name] if A is None else A + found[name]
-        return found
+        free, given = self.free(x), self.given(x, unknowns)
+        return {
+            name: free[name] if A is None else A + free[name]
+            for name, A in given.items()
+        }
 
     def free(self, x: Float[Array, " D"]) -> dict[str, Float[Array, "..."]]:
-        """Returns the part that vanishes where something is prescribed, B N.
+        """Returns the part that is trained, B N.
 
         Args:
             x: The point.
@@ -202,12 +204,37 @@ class Trial(eqx.Module):
         Returns:
             By name, as the fields.
         """
+        return self._vanishing(self.net, x)
+
+    def given(
+        self, x: Float[Array, " D"], unknowns: Others
+    ) -> dict[str, Float[Array, "..."] | None]:
+        """Returns the part that is not trained: A, and what was found before.
+
+        Args:
+            x: The point.
+            unknowns: Values by name, of those that conditions depend on.
+
+        Returns:
+            By name, as the fields; None for 0.
+        """
+        others = {**self.constants.value, **unknowns}
+        found = {name: hard.value(x, others) for name, hard in self.hard}
+        if self.before is None:
+            return found
+        before = self._vanishing(self.before.value, x)
+        return {n: before[n] if A is None else A + before[n] for n, A in found.items()}
+
+    def _vanishing(
+        self, net: PyTree[Any], x: Float[Array, " D"]
+    ) -> dict[str, Float[Array, "..."]]:
+        """Returns a function of what networks see, times B."""
         seen = x
         for axis in mirrored(self.hard):
             first, second = axis.seen(x)
             seen = seen.at[axis.place].set(axis.low + axis.length * first)
             seen = jnp.append(seen, second)
-        raw = self.net(seen)
+        raw = net(seen)
         B = {name: hard.vanishing(x) for name, hard in self.hard}
         return {n: raw[n] if B[n] is None else B[n] * raw[n] for n in B}
 

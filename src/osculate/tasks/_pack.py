@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from osculate import match, nets, report, store
+from osculate import match, nets, report, solve, store
 from osculate.core import Fixed
 
 CLASSES = (
@@ -18,6 +18,8 @@ CLASSES = (
     match.GaussianProcess,
     match.Hyperparameters,
     Fixed,
+    solve.Windows,
+    solve.Times,
 )
 
 

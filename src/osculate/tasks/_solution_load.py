@@ -7,7 +7,7 @@ import jax.random as jr
 
 from osculate import store
 from osculate.core import InputError, Result, Status
-from osculate.solve import Certificate, Problem, model_of, objective_of
+from osculate.solve import Certificate, Problem, model_of, objective_of, windowed
 from osculate.solve.problems import PROBLEMS
 
 from ._files import HISTORY, METRICS, MODEL
@@ -44,7 +44,10 @@ def read_solution(run: RunFolder, problem: Problem | None) -> Solution:
                 + ".\\nPass the problem that it was solved for."
             )
         net, unknowns = unpack_solution(read(MODEL), run.path / MODEL)
-        whole = model_of(problem, width=1, depth=1, key=jr.key(0))
+        asked = problem
+        if settings.windows is not None and settings.windows > 1:
+            asked, _ = windowed(problem, settings.windows)
+        whole = model_of(asked, width=1, depth=1, key=jr.key(0))
         trial = dataclasses.replace(whole["net"], net=net)
         result = Result(
             {"net": trial, "unknowns": unknowns},

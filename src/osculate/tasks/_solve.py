@@ -1,41 +1,27 @@
 """The job of solving: from a declared problem to a solution and what it is worth."""
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.random as jr
-import numpy as np
-from jaxtyping import PyTree
 
 from osculate import train
-from osculate.core import Result, Samples
-from osculate.solve import (
-    Certificate,
-    Problem,
-    certify,
-    residual_adaptive,
-)
+from osculate.solve import Problem
 from osculate.solve.problems import named
 
-from ._budget import Goal, parse_goal
-from ._journal import Journal
+from ._budget import parse_goal
 from ._open import journal_of, opened
 from ._place import refuse_taken
 from ._solution import Solution, finish_solution
 from ._solution_recipe import refuse_other_problem, solution_recipe
-from ._solve_start import Start, start_of
+from ._solve_search import search
+from ._solve_start import start_of
 from ._solver import SolveSettings
 
 Watch = Callable[[str, train.Progress], None]
-ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
-BEGINNING = 400  # steps of each of several networks
-LEG = "solve"
 
 
 def solve(
@@ -56,6 +42,7 @@ def solve(
     method: str = "auto",
     form: str = "residual",
     starts: int = 1,
+    windows: int | None = None,
     budget: str = "60s",
     seed: int = 0,
     watch: Watch | None = None,
@@ -85,6 +72,9 @@ def solve(
         form: `residual`; or `energy`, the method of Ritz, for problems declared by one.
         starts: How many networks are begun with other weights; after 400 steps each, in
             half of the budget at most, the one that is best at fresh points goes on.
+        windows: How many networks share time, one after the other: each begins where
+            the one before ended. For times that are long beside what happens in them;
+            by default by the problem.
         budget: `"60s"`, compilation included; `"5000steps"` (resumes bit by bit); or
             `"error=1e-6"`, the estimated relative error, in 10 minutes at most.
         seed: Seed of weights and points.
@@ -111,6 +101,7 @@ def solve(
         method=method,
         form=form,
         starts=starts,
+        windows=windows,
         budget=budget,
         seed=seed,
     ).or_else(task.hints)
@@ -124,7 +115,7 @@ def solve(
             journal = journal_of(run, _noting(running, watch), began)
             if goal.steps is not None:
                 running.set()  # no step is lost by compiling everything at once
-            found = _search(journal, start, goal, running)
+            found = search(journal, start, goal, running)
             solution = Solution(
                 task.problem,
                 found.result,
@@ -161,13 +152,6 @@ def _task(problem: Problem | str, name: str | None) -> Task:
     return Task(name or "problem", problem, {}, {})
 
 
-class Found(NamedTuple):
-    """A fit and what it is worth."""
-
-    result: Result
-    certificate: Certificate
-
-
 def _noting(running: threading.Event, watch: Watch | None) -> Watch:
     """Tells when the first chunk is through, besides what watches."""
 
@@ -177,103 +161,3 @@ def _noting(running: threading.Event, watch: Watch | None) -> Watch:
             watch(leg, progress)
 
     return look
-
-
-def _search(
-    journal: Journal, start: Start, goal: Goal, running: threading.Event
-) -> Found:
-    """Fits until the goal is reached, and certifies."""
-
-    def judged(model: PyTree[Any], samples: Mapping[str, Samples]) -> Certificate:
-        objective, seen = start.judged or (start.objective, samples)
-        key = jr.fold_in(start.key, 1)
-        return certify(start.problem, objective, model, seen, key)
-
-    with _beside(judged, start, running):
-        model, steps = _begun(journal, start, goal)
-        if goal.error is None:
-            seconds = None
-            if goal.seconds is not None:
-                seconds = max(goal.seconds - journal.seconds, 0.0)
-            result = _fit(journal, LEG, start, model, steps, seconds)
-        else:
-            result = _fit(journal, f"{LEG} 1", start, model, None, ROUND)
-    certificate, k = judged(result.value, result.samples), 1
-    while goal.error is not None and journal.seconds < MOST_SECONDS:
-        if certificate.relative <= goal.error and not certificate.doubts:
-            break
-        leg = (f"{LEG} {k + 1}", start, result.value, None, ROUND * 2**k)
-        result, k = _fit(journal, *leg), k + 1
-        certificate = judged(result.value, result.samples)
-    return Found(result, certificate)
-
-
-def _begun(
-    journal: Journal, start: Start, goal: Goal
-) -> tuple[PyTree[Any], int | None]:
-    """Returns the network that goes on, of several the best, and the steps left."""
-    count, steps = len(start.models), goal.steps
-    if count == 1:
-        return start.models[0], steps
-    each = BEGINNING if steps is None else min(BEGINNING, steps // (2 * count))
-    found = []
-    for k, model in enumerate(start.models):
-        share = None
-        if steps is None:
-            whole = ROUND if goal.seconds is None else goal.seconds - journal.seconds
-            share = max(whole / 2 / (count - k), 0.0)
-        found.append(_fit(journal, f"start {k + 1}", start, model, each, share))
-    losses = [np.append(r.history["validation"], np.inf) for r in found]
-    best = found[int(np.argmin([np.nanmin(loss) for loss in losses]))]
-    return best.value, None if steps is None else steps - count * each
-
-
-@contextlib.contextmanager
-def _beside(
-    judged: Callable[..., Certificate], start: Start, running: threading.Event
-) -> Iterator[None]:
-    """Compiles the certificate on another thread, once the fit is running."""
-    ended = threading.Event()
-
-    def work() -> None:
-        running.wait()
-        if not ended.is_set():
-            with jax.enable_x64(True):
-                judged(start.models[0], start.samples)
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(work)
-        try:
-            yield
-        finally:
-            ended.set()
-            running.set()
-
-
-def _fit(
-    journal: Journal,
-    leg: str,
-    start: Start,
-    model: PyTree[Any],
-    steps: int | None,
-    seconds: float | None,
-) -> Result:
-    """Runs one fit of the journal."""
-    adaptive = {}
-    if start.solver.sample_every is not None:
-        adaptive = {
-            "sampler": residual_adaptive(start.problem),
-            "sample_every": start.solver.sample_every,
-            "key": start.key,
-        }
-    return journal.run(
-        leg,
-        start.objective,
-        model,
-        start.samples,
-        start.solver.optimizer,
-        steps=steps,
-        seconds=seconds,
-        validation=start.validation,
-        **adaptive,
-    )

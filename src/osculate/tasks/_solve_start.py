@@ -13,11 +13,14 @@ from osculate.solve import (
     Counts,
     Problem,
     balanced,
+    first_window,
     model_of,
+    next_window,
     objective_of,
     ritz,
     ritz_samples,
     samples_of,
+    windowed,
 )
 
 from ._solver import Solver, SolveSettings, network_choices, solver_for
@@ -29,7 +32,7 @@ class Start(NamedTuple):
     """Everything before the first step.
 
     Attributes:
-        problem: The problem.
+        problem: The problem; with windows, as these see it.
         solver: How it is solved.
         words: What the choices came to, by name.
         models: Before the fit; one, or several of which the best goes on.
@@ -70,42 +73,90 @@ def start_of(problem: Problem, settings: SolveSettings) -> Start:
     return start
 
 
+def in_next_window(start: Start, model: PyTree[Any]) -> Start:
+    """Returns the start of the window of time behind one that is solved.
+
+    Args:
+        start: Of the window.
+        model: What was found in it.
+
+    Returns:
+        The start.
+    """
+    model = next_window(model)
+    first, second, key = jr.split(start.key, 3)
+    samples, validation = points_of(start.problem, start.solver, model, (first, second))
+    return start._replace(
+        models=(model,), samples=samples, validation=validation, key=key
+    )
+
+
 def _chosen(problem: Problem, settings: SolveSettings) -> Start:
     solver = solver_for(problem, settings)
-    keys = jr.split(jr.key(settings.seed), 5)
-    models = tuple(
-        model_of(
-            problem,
-            width=solver.width,
-            depth=solver.depth,
-            **network_choices(settings),
-            key=jr.fold_in(keys[0], k) if k else keys[0],
-        )
-        for k in range(settings.starts)
+    keys, words = jr.split(jr.key(settings.seed), 5), _words(solver)
+    made = lambda key: model_of(
+        problem,
+        width=solver.width,
+        depth=solver.depth,
+        **network_choices(settings),
+        key=key,
     )
-    counts = Counts(solver.points, FACE_POINTS)
-    samples = samples_of(problem, counts, keys[1])
-    objective, words = objective_of(problem), _words(solver)
+    if settings.windows is not None and settings.windows > 1:
+        problem, times = windowed(problem, settings.windows)
+        models = (first_window(made(keys[0]), times),)
+        words["windows"] = f"{settings.windows} in time, one after the other"
+    else:
+        later = range(1, settings.starts)
+        models = (made(keys[0]), *(made(jr.fold_in(keys[0], k)) for k in later))
     if settings.starts > 1:
         words["starts"] = f"{settings.starts} networks, of which the best went on"
+    objective = objective_of(problem)
+    samples, validation = points_of(problem, solver, models[0], (keys[1], keys[2]))
+    found = Start(
+        problem, solver, words, models, objective, samples, validation, None, keys[4]
+    )
     if settings.form == "energy":
         energy, words["form"] = ritz(problem), "energy"
         points = ritz_samples(problem, solver.points, keys[1])
         more = ritz_samples(problem, 2 * solver.points, keys[2])
-        seen = (objective, samples)
-        return Start(
-            problem, solver, words, models, energy, points, more, seen, keys[4]
+        return found._replace(
+            objective=energy,
+            samples=points,
+            validation=more,
+            judged=(objective, samples),
         )
     if len(objective.terms) > 1:
         weights = balanced(objective, models[0], samples, keys[3])
-        objective = objective_of(problem, weights)
         listed = (f"{label} {weight:.2g}" for label, weight in weights.items())
         words["weights"] = ", ".join(listed)
-    more = Counts(2 * solver.points, FACE_POINTS)
-    validation = samples_of(problem, more, keys[2])
-    return Start(
-        problem, solver, words, models, objective, samples, validation, None, keys[4]
+        return found._replace(objective=objective_of(problem, weights))
+    return found
+
+
+def points_of(
+    problem: Problem,
+    solver: Solver,
+    model: PyTree[Any],
+    keys: tuple[PRNGKeyArray, PRNGKeyArray],
+) -> tuple[dict[str, Samples], dict[str, Samples]]:
+    """Returns points of a fit, and those on which its best iterate is chosen.
+
+    Args:
+        problem: The problem.
+        solver: How it is solved.
+        model: Before the fit; of a window, whose points they are.
+        keys: Of both.
+
+    Returns:
+        Samples by label.
+    """
+    counts = Counts(solver.points, FACE_POINTS), Counts(2 * solver.points, FACE_POINTS)
+    before = model["net"].before
+    first, second = (
+        samples_of(problem, count, key, before)
+        for count, key in zip(counts, keys, strict=True)
     )
+    return first, second
 
 
 def _words(solver: Solver) -> dict[str, str]:

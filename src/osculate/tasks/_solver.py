@@ -36,6 +36,7 @@ class SolveSettings:
         method: `auto`, `ssbroyden` or `levenberg_marquardt`.
         form: `residual`, or `energy`.
         starts: How many networks are begun, of which the best goes on.
+        windows: How many networks share time, one after the other; None for one.
         budget: `60s`, `5000steps` or `error=1e-6`.
         seed: Of weights and points.
     """
@@ -51,6 +52,7 @@ class SolveSettings:
     method: str = "auto"
     form: str = "residual"
     starts: int = 1
+    windows: int | None = None
     budget: str = "60s"
     seed: int = 0
 
@@ -65,6 +67,8 @@ class SolveSettings:
         """
         usual = {field.name: field.default for field in dataclasses.fields(self)}
         free = {n: v for n, v in hints.items() if getattr(self, n) == usual[n]}
+        if self.starts > 1 or parse_goal(self.budget).error is not None:
+            free.pop("windows", None)  # these do not go together
         return dataclasses.replace(self, **free)
 
     def __post_init__(self):
@@ -89,7 +93,18 @@ class SolveSettings:
                 "form='energy' goes with neither levenberg_marquardt nor adaptive "
                 "points: an energy is no sum of squares.\nLeave these out."
             )
-        for name in ("width", "depth", "points", "starts"):
+        several = self.windows is not None and self.windows > 1
+        if several and parse_goal(self.budget).error is not None:
+            raise InputError(
+                f"windows={self.windows} and budget={self.budget!r}; windows share "
+                "seconds or steps.\nGive --budget 60s."
+            )
+        if several and self.starts > 1:
+            raise InputError(
+                f"windows={self.windows} and starts={self.starts}; a window begins with"
+                " the network of the one before.\nLeave one of them out."
+            )
+        for name in ("width", "depth", "points", "starts", "windows"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise InputError(

@@ -38,5 +38,5 @@ ENTRY = Entry(
     floor=1e-14,
     source="Wang, Yu and Perdikaris (2022), When and why PINNs fail to train: a neural "
     "tangent kernel perspective.",
-    fit={"points": 2000},
+    fit={"points": 2000, "windows": 4},
 )

@@ -1,0 +1,190 @@
+"""The search for a solution: fits until the goal is reached, then a certificate."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.random as jr
+import numpy as np
+from jaxtyping import PyTree
+
+from osculate.core import Result, Samples
+from osculate.solve import (
+    Certificate,
+    all_windows,
+    certify,
+    certify_windows,
+    residual_adaptive,
+)
+
+from ._budget import Goal
+from ._journal import Journal
+from ._solve_start import Start, in_next_window
+
+ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
+BEGINNING = 400  # steps of each of several networks
+LEG = "solve"
+
+
+class Found(NamedTuple):
+    """A fit and what it is worth."""
+
+    result: Result
+    certificate: Certificate
+
+
+def search(
+    journal: Journal, start: Start, goal: Goal, running: threading.Event
+) -> Found:
+    """Fits until the goal is reached, and certifies.
+
+    Args:
+        journal: Runs the fits.
+        start: What they begin from.
+        goal: What ends them.
+        running: Set once the first chunk of steps is through.
+
+    Returns:
+        The fit and its certificate.
+    """
+    if start.models[0]["net"].before is not None:
+        return _windows(journal, start, goal)
+
+    def judged(model: PyTree[Any], samples: Mapping[str, Samples]) -> Certificate:
+        objective, seen = start.judged or (start.objective, samples)
+        key = jr.fold_in(start.key, 1)
+        return certify(start.problem, objective, model, seen, key)
+
+    with _beside(judged, start, running):
+        model, steps = _begun(journal, start, goal)
+        if goal.error is None:
+            seconds = None
+            if goal.seconds is not None:
+                seconds = max(goal.seconds - journal.seconds, 0.0)
+            result = _fit(journal, LEG, start, model, steps, seconds)
+        else:
+            result = _fit(journal, f"{LEG} 1", start, model, None, ROUND)
+    certificate, k = judged(result.value, result.samples), 1
+    while goal.error is not None and journal.seconds < MOST_SECONDS:
+        if certificate.relative <= goal.error and not certificate.doubts:
+            break
+        leg = (f"{LEG} {k + 1}", start, result.value, None, ROUND * 2**k)
+        result, k = _fit(journal, *leg), k + 1
+        certificate = judged(result.value, result.samples)
+    return Found(result, certificate)
+
+
+def _begun(
+    journal: Journal, start: Start, goal: Goal
+) -> tuple[PyTree[Any], int | None]:
+    """Returns the network that goes on, of several the best, and the steps left."""
+    count, steps = len(start.models), goal.steps
+    if count == 1:
+        return start.models[0], steps
+    each = BEGINNING if steps is None else min(BEGINNING, steps // (2 * count))
+    found = []
+    for k, model in enumerate(start.models):
+        share = None
+        if steps is None:
+            whole = ROUND if goal.seconds is None else goal.seconds - journal.seconds
+            share = max(whole / 2 / (count - k), 0.0)
+        found.append(_fit(journal, f"start {k + 1}", start, model, each, share))
+    losses = [np.append(r.history["validation"], np.inf) for r in found]
+    best = found[int(np.argmin([np.nanmin(loss) for loss in losses]))]
+    return best.value, None if steps is None else steps - count * each
+
+
+@contextlib.contextmanager
+def _beside(
+    judged: Callable[..., Certificate], start: Start, running: threading.Event
+) -> Iterator[None]:
+    """Compiles the certificate on another thread, once the fit is running."""
+    ended = threading.Event()
+
+    def work() -> None:
+        running.wait()
+        if not ended.is_set():
+            with jax.enable_x64(True):
+                judged(start.models[0], start.samples)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(work)
+        try:
+            yield
+        finally:
+            ended.set()
+            running.set()
+
+
+def _windows(journal: Journal, start: Start, goal: Goal) -> Found:
+    """Fits one window of time after the other, and certifies all."""
+    model, results = start.models[0], []
+    if goal.steps is None:  # what is compiled is not the first window's to pay
+        model = _fit(journal, "beginning", start, model, 1, None).value
+    times = model["net"].net.times
+    for k in range(times.count):
+        left, steps, seconds = times.count - k, None, None
+        if goal.seconds is not None:
+            seconds = max((goal.seconds - journal.seconds) / left, 0.0)
+        if goal.steps is not None:
+            taken = sum(result.stats["steps"] for result in results)
+            steps = max((goal.steps - taken) // left, 1)
+        if k:
+            start = in_next_window(start, results[-1].value)
+            model = start.models[0]
+        results.append(_fit(journal, f"window {k + 1}", start, model, steps, seconds))
+    found = _joined(results)
+    fits = [(result.value, result.samples) for result in results]
+    key = jr.fold_in(start.key, 1)
+    of = start.problem, start.objective, found.value
+    return Found(found, certify_windows(*of, fits, key))
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    """Returns the fits of all windows as one."""
+    last, histories = results[-1], []
+    begins = np.cumsum([0, *(result.stats["steps"] for result in results)])
+    for result, begin in zip(results, begins, strict=False):
+        step = result.history["step"] + begin
+        histories.append({**result.history, "step": step})
+    history = {n: np.concatenate([h[n] for h in histories]) for n in last.history}
+    stats = {
+        name: sum(result.stats[name] for result in results)
+        for name in ("steps", "seconds", "retries")
+    }
+    stats["best_step"] = last.stats["best_step"] + int(begins[-2])
+    value = all_windows(last.value)
+    return dataclasses.replace(last, value=value, history=history, stats=stats)
+
+
+def _fit(
+    journal: Journal,
+    leg: str,
+    start: Start,
+    model: PyTree[Any],
+    steps: int | None,
+    seconds: float | None,
+) -> Result:
+    """Runs one fit of the journal."""
+    adaptive = {}
+    if start.solver.sample_every is not None:
+        adaptive = {
+            "sampler": residual_adaptive(start.problem, before=model["net"].before),
+            "sample_every": start.solver.sample_every,
+            "key": start.key,
+        }
+    return journal.run(
+        leg,
+        start.objective,
+        model,
+        start.samples,
+        start.solver.optimizer,
+        steps=steps,
+        seconds=seconds,
+        validation=start.validation,
+        **adaptive,
+    )
