@@ -12,8 +12,10 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from osculate.core import Objective, Samples, flatten
 
 from ._problem import EQUATION
+from ._terms import DATA
 
 PROBES, RANGE = 8, (1e-4, 1e6)
+YIELD = 1e-2  # of data, whose noise is not to bend the equation
 
 
 def balanced(
@@ -23,6 +25,9 @@ def balanced(
     key: PRNGKeyArray,
 ) -> dict[str, float]:
     """Returns weights with which every term moves the network as much as the equation.
+
+    Data get a hundredth of that: their noise is not to be fitted at the price of the
+    equation, which `curve.covariance` takes for a constraint.
 
     Compared are the traces of `J J'`, the sum of squares of the Jacobian of a term's
     residuals, estimated by random signs.
@@ -44,6 +49,7 @@ def balanced(
     found = {}
     for label, trace in traces.items():
         ratio = unit / float(trace) if trace > 0 else 1.0
+        ratio *= YIELD if label == DATA else 1.0
         found[label] = min(max(ratio, RANGE[0]), RANGE[1])
     return found
 
