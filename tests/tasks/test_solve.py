@@ -298,6 +298,14 @@ def test_windows_that_were_interrupted_go_on(swung, tmp_path):
     assert np.array_equal(again(t=t), found(t=t))
 
 
+def test_a_source_that_fails_in_a_later_window_is_found_before_the_first():
+    later = swing(equation=lambda u_tt, u, t: u_tt + u * jnp.sqrt(5 - t))
+    with pytest.raises(InputError, match="not finite"):
+        tasks.solve(later, budget="3steps", **IN_WINDOWS)
+    with pytest.raises(InputError, match="every window takes one step"):
+        tasks.solve(swing(), budget="2steps", **IN_WINDOWS)
+
+
 def test_windows_share_the_seconds():
     legs = {}
     watch = lambda leg, progress: legs.update({leg: progress.step})

@@ -70,15 +70,21 @@ class Problem(eqx.Module):
 
     @property
     def floating(self) -> tuple[str, ...]:
-        """Fields of which derivatives alone are known: a constant can be added."""
+        """Fields known but for a constant: by slopes along every coordinate."""
         inside = self.equation
-        if not isinstance(inside, diff.Equation) or self.integrals or self.observed:
+        if not isinstance(inside, diff.Equation) or self.integrals:
             return ()
         held = {*inside.derivatives, *(condition.name for condition in self.listed)}
+        if self.observed is not None:
+            held.update(self.observed.y)
         for condition in self.listed:
             if isinstance(condition.value, diff.Equation):
                 held.update(condition.value.derivatives)
-        return tuple(name for name, _ in self.fields if name not in held)
+        return tuple(
+            name
+            for name, _ in self.fields
+            if name not in held and all(inside.orders(name))
+        )
 
     def softened(self) -> "Problem":
         """Returns the problem with conditions as residuals: no trial function has them.

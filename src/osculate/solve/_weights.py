@@ -24,7 +24,7 @@ def balanced(
     samples: Mapping[str, Samples],
     key: PRNGKeyArray,
 ) -> dict[str, float]:
-    """Returns weights with which every term moves the network as much as the equation.
+    """Returns weights with which conditions move the network as much as the equation.
 
     Data get a hundredth of that: their noise is not to be fitted at the price of the
     equation, which `curve.covariance` takes for a constraint.
@@ -49,8 +49,8 @@ def balanced(
     found = {}
     for label, trace in traces.items():
         ratio = unit / float(trace) if trace > 0 else 1.0
-        ratio *= YIELD if label == DATA else 1.0
-        found[label] = min(max(ratio, RANGE[0]), RANGE[1])
+        weight = min(max(ratio, RANGE[0]), RANGE[1])
+        found[label] = weight * YIELD if label == DATA else weight
     return found
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, PyTree
 
 from osculate.core import Fixed, InputError
 
+from ._conditions import Condition
 from ._problem import Problem
 from ._trial import Hard, Trial
 
@@ -200,12 +201,13 @@ def windowed(problem: Problem, count: int) -> tuple[Problem, Times]:
             "Multiply it with `solve.time(t=(0, 1))`, or leave windows out."
         )
     (time,) = problem.domain.time
-    at = f"{time}="
+    place = problem.domain.names.index(time)
     others = {
         "data": problem.observed,
         "unknowns": problem.unknowns,
         "integrals": problem.integrals,
-        "soft conditions in time": [c for c in problem.soft if at in c.side.name],
+        "a periodic time": place in problem.periodic,
+        "soft conditions in time": any(_is_about(c, time) for c in problem.soft),
         "conditions at the end of time": f"{time}=upper" in _ends(problem),
     }
     if bad := [name for name, each in others.items() if each]:
@@ -214,7 +216,6 @@ def windowed(problem: Problem, count: int) -> tuple[Problem, Times]:
             "windows go forward from hard initial conditions, one after the other.\n"
             "Leave windows out: one network for all of time takes everything."
         )
-    place = problem.domain.names.index(time)
     low, high = problem.domain.low[place], problem.domain.high[place]
     orders = tuple((name, _order(hard, place)) for name, hard in problem.hard)
     if not any(m for _, m in orders):
@@ -287,6 +288,10 @@ def _at(trial: Trial, net: PyTree[Any], windows: Windows, k: int) -> Trial:
     at = jnp.asarray(float(k))
     window = Window(net, Fixed(at), windows.times)
     return dataclasses.replace(trial, net=window, before=Fixed(Before(windows, at)))
+
+
+def _is_about(condition: Condition, time: str) -> bool:
+    return condition.side.name.partition("=")[0] == time
 
 
 def _ends(problem: Problem) -> set[str]:

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from osculate.solve import Problem
 
-FINEST, MOST = 201, 20_000
+FINEST, MOST, FLAT = 201, 20_000, 1e-8
 
 
 def relative_l2(
@@ -41,10 +41,13 @@ def relative_l2(
     found = found if isinstance(found, dict) else {names[0]: found}
 
     def error(name: str) -> float:
-        y, z = np.asarray(truth[name]), found[name]
+        z = found[name]
+        y = np.broadcast_to(np.asarray(truth[name]), z.shape)
+        e, size = z - y, np.linalg.norm(y)
         if name in problem.floating:
-            y, z = y - y.mean(axis=0), z - z.mean(axis=0)
-        return float(np.linalg.norm(z - y) / np.linalg.norm(y))
+            e, spread = e - e.mean(axis=0), np.linalg.norm(y - y.mean(axis=0))
+            size = spread if spread > FLAT * size else 1.0  # nothing to compare with
+        return float(np.linalg.norm(e) / size)
 
     return max(error(name) for name in truth)
 

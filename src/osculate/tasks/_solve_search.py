@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PyTree
 
-from osculate.core import Result, Samples
+from osculate.core import Result, Samples, Status
 from osculate.solve import (
     Certificate,
     all_windows,
@@ -122,9 +122,10 @@ def _beside(
 
 def _windows(journal: Journal, start: Start, goal: Goal) -> Found:
     """Fits one window of time after the other, and certifies all."""
-    model, results = start.models[0], []
+    model, results, compiling = start.models[0], [], 0.0
     if goal.steps is None:  # what is compiled is not the first window's to pay
-        model = _fit(journal, "beginning", start, model, 1, None).value
+        beginning = _fit(journal, "beginning", start, model, 1, None)
+        model, compiling = beginning.value, beginning.stats["seconds"]
     times = model["net"].net.times
     for k in range(times.count):
         left, steps, seconds = times.count - k, None, None
@@ -138,6 +139,7 @@ def _windows(journal: Journal, start: Start, goal: Goal) -> Found:
             model = start.models[0]
         results.append(_fit(journal, f"window {k + 1}", start, model, steps, seconds))
     found = _joined(results)
+    found.stats["seconds"] += compiling
     fits = [(result.value, result.samples) for result in results]
     key = jr.fold_in(start.key, 1)
     of = start.problem, start.objective, found.value
@@ -157,8 +159,11 @@ def _joined(results: Sequence[Result]) -> Result:
         for name in ("steps", "seconds", "retries")
     }
     stats["best_step"] = last.stats["best_step"] + int(begins[-2])
-    value = all_windows(last.value)
-    return dataclasses.replace(last, value=value, history=history, stats=stats)
+    whole = {"value": all_windows(last.value), "history": history, "stats": stats}
+    worst = next((r for r in results if r.status is Status.NOT_FINITE), last)
+    return dataclasses.replace(
+        last, **whole, status=worst.status, diagnosis=worst.diagnosis
+    )
 
 
 def _fit(

@@ -12,6 +12,7 @@ from osculate.core import InputError, Objective, Samples
 from osculate.solve import (
     Counts,
     Problem,
+    all_windows,
     balanced,
     first_window,
     model_of,
@@ -69,7 +70,12 @@ def start_of(problem: Problem, settings: SolveSettings) -> Start:
         InputError: If a choice cannot be used, or the residual is not finite.
     """
     start = _chosen(problem, settings)
-    _refuse_source(start)
+    model = start.models[0]
+    _refuse_source(start, model, start.samples)
+    if model["net"].before is not None:
+        counts = Counts(start.solver.points, FACE_POINTS)
+        later = samples_of(start.problem, counts, start.key)
+        _refuse_source(start, all_windows(model), later)
     return start
 
 
@@ -170,16 +176,18 @@ def _words(solver: Solver) -> dict[str, str]:
     }
 
 
-def _refuse_source(start: Start) -> None:
+def _refuse_source(
+    start: Start, model: PyTree[Any], samples: dict[str, Samples]
+) -> None:
     """Refuses a problem whose residual is not finite at the beginning."""
-    found = eqx.filter_jit(start.objective.outputs)(start.models[0], start.samples)
+    found = eqx.filter_jit(start.objective.outputs)(model, samples)
     names = start.problem.domain.names
     for label, parts in found.items():
         for part in parts.values():
             finite = np.isfinite(np.asarray(part)).reshape(len(part), -1)
             bad = np.asarray(~finite.all(axis=1))
             if bad.any():
-                points = jax.tree.leaves(start.samples[label].x)[0]
+                points = jax.tree.leaves(samples[label].x)[0]
                 x = np.asarray(points)[bad].reshape(-1, len(names))
                 at = ", ".join(f"{n}={v:.4g}" for n, v in zip(names, x[0], strict=True))
                 raise InputError(

@@ -36,7 +36,8 @@ class SolveSettings:
         method: `auto`, `ssbroyden` or `levenberg_marquardt`.
         form: `residual`, or `energy`.
         starts: How many networks are begun, of which the best goes on.
-        windows: How many networks share time, one after the other; None for one.
+        windows: How many networks share time, one after the other; None for as many
+            as suit the problem, 1 where nothing is known of it.
         budget: `60s`, `5000steps` or `error=1e-6`.
         seed: Of weights and points.
     """
@@ -67,7 +68,9 @@ class SolveSettings:
         """
         usual = {field.name: field.default for field in dataclasses.fields(self)}
         free = {n: v for n, v in hints.items() if getattr(self, n) == usual[n]}
-        if self.starts > 1 or parse_goal(self.budget).error is not None:
+        goal = parse_goal(self.budget)
+        few = goal.steps is not None and goal.steps < free.get("windows", 1)
+        if self.starts > 1 or goal.error is not None or few:
             free.pop("windows", None)  # these do not go together
         return dataclasses.replace(self, **free)
 
@@ -94,6 +97,12 @@ class SolveSettings:
                 "points: an energy is no sum of squares.\nLeave these out."
             )
         several = self.windows is not None and self.windows > 1
+        steps = parse_goal(self.budget).steps
+        if self.windows is not None and steps is not None and steps < self.windows:
+            raise InputError(
+                f"windows={self.windows} and budget={self.budget!r}; every window "
+                "takes one step or more.\nGive more steps, or fewer windows."
+            )
         if several and parse_goal(self.budget).error is not None:
             raise InputError(
                 f"windows={self.windows} and budget={self.budget!r}; windows share "
