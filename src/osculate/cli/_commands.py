@@ -83,8 +83,10 @@ def distill(options: argparse.Namespace) -> int:
 
 def solve(options: argparse.Namespace) -> int:
     """Solves a problem of the library, or one that a file declares."""
-    names = ("budget", "width", "depth", "points", "method", "form", "starts")
-    names = (*names, "windows", "seed")
+    names = (
+        *("budget", "width", "depth", "points", "method", "form"),
+        *("starts", "windows", "seed"),
+    )
     typed = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if options.resume and options.out is None:
         raise InputError("--resume needs the run to continue.\nGive it: --out RUN.")

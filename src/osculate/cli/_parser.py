@@ -182,13 +182,7 @@ def _solve(command: Parser) -> None:
     _option(command, "--method", str, "NAME", f"{', '.join(METHODS)} (auto)")
     _option(command, "--form", str, "NAME", "residual (the default), or energy")
     _option(command, "--starts", _whole, "N", "networks begun; the best goes on (1)")
-    _option(
-        command,
-        "--windows",
-        _whole,
-        "N",
-        "networks that share time in turn (by the problem)",
-    )
+    _option(command, "--windows", _whole, "N", "parts of time in turn (by the problem)")
     _option(command, "--seed", _seed, "N", "seed of weights and points (0)")
     _place(command, "runs/NAME-1, -2, ...")
     _manners(command)

@@ -45,8 +45,8 @@ def read_solution(run: RunFolder, problem: Problem | None) -> Solution:
             )
         net, unknowns = unpack_solution(read(MODEL), run.path / MODEL)
         asked = problem
-        if settings.windows is not None and settings.windows > 1:
-            asked, _ = windowed(problem, settings.windows)
+        if settings.parts > 1:
+            asked, _ = windowed(problem, settings.parts)
         whole = model_of(asked, width=1, depth=1, key=jr.key(0))
         trial = dataclasses.replace(whole["net"], net=net)
         result = Result(

@@ -107,10 +107,10 @@ def _chosen(problem: Problem, settings: SolveSettings) -> Start:
         **network_choices(settings),
         key=key,
     )
-    if settings.windows is not None and settings.windows > 1:
-        problem, times = windowed(problem, settings.windows)
+    if settings.parts > 1:
+        problem, times = windowed(problem, settings.parts)
         models = (first_window(made(keys[0]), times),)
-        words["windows"] = f"{settings.windows} in time, one after the other"
+        words["windows"] = f"{settings.parts} in time, one after the other"
     else:
         later = range(1, settings.starts)
         models = (made(keys[0]), *(made(jr.fold_in(keys[0], k)) for k in later))
@@ -156,13 +156,10 @@ def points_of(
     Returns:
         Samples by label.
     """
-    counts = Counts(solver.points, FACE_POINTS), Counts(2 * solver.points, FACE_POINTS)
-    before = model["net"].before
-    first, second = (
-        samples_of(problem, count, key, before)
-        for count, key in zip(counts, keys, strict=True)
+    drawn = lambda count, key: samples_of(
+        problem, Counts(count, FACE_POINTS), key, model["net"].before
     )
-    return first, second
+    return drawn(solver.points, keys[0]), drawn(2 * solver.points, keys[1])
 
 
 def _words(solver: Solver) -> dict[str, str]:

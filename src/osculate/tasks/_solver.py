@@ -74,13 +74,18 @@ class SolveSettings:
             free.pop("windows", None)  # these do not go together
         return dataclasses.replace(self, **free)
 
+    @property
+    def parts(self) -> int:
+        """The number of windows of time, 1 where none were asked for."""
+        return self.windows or 1
+
     def __post_init__(self):
         """Checks every choice.
 
         Raises:
             InputError: If one cannot be used.
         """
-        parse_goal(self.budget)
+        goal = parse_goal(self.budget)
         if self.method not in ("auto", *METHODS):
             raise InputError(
                 f"method is {self.method!r}; expected auto, {', '.join(METHODS)}."
@@ -96,19 +101,17 @@ class SolveSettings:
                 "form='energy' goes with neither levenberg_marquardt nor adaptive "
                 "points: an energy is no sum of squares.\nLeave these out."
             )
-        several = self.windows is not None and self.windows > 1
-        steps = parse_goal(self.budget).steps
-        if self.windows is not None and steps is not None and steps < self.windows:
+        if self.parts > 1 and goal.steps is not None and goal.steps < self.parts:
             raise InputError(
                 f"windows={self.windows} and budget={self.budget!r}; every window "
                 "takes one step or more.\nGive more steps, or fewer windows."
             )
-        if several and parse_goal(self.budget).error is not None:
+        if self.parts > 1 and goal.error is not None:
             raise InputError(
                 f"windows={self.windows} and budget={self.budget!r}; windows share "
                 "seconds or steps.\nGive --budget 60s."
             )
-        if several and self.starts > 1:
+        if self.parts > 1 and self.starts > 1:
             raise InputError(
                 f"windows={self.windows} and starts={self.starts}; a window begins with"
                 " the network of the one before.\nLeave one of them out."
