@@ -71,8 +71,12 @@ def test_the_method_of_ritz_finds_the_minimum(tmp_path):
     ("problem", "said"),
     [
         (
-            lambda: membrane(boundary={"x": 0.0, "y": lambda u, u_n: u_n + u}),
+            lambda: membrane(boundary={"x": 0.0, "y": lambda u, u_n: u_n + u**3}),
             "soft conditions",
+        ),
+        (
+            lambda: membrane(boundary={"x": 0.0, "y": lambda u, u_n: u_n + u}),
+            "prescribed slopes that are not 0",
         ),
         (
             lambda: membrane(boundary={"x": 0.0, "y": {"u_n": 1.0}}),

@@ -128,10 +128,15 @@ def test_an_unknown_in_a_condition_moves_the_trial_function(key):
 
 
 def test_conditions_that_cannot_be_built_in_stay_soft():
-    problem = heat(
-        boundary={"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 2 * u - 1.0}
-    )
-    assert [c.words for c in problem.soft] == ["residual at x=upper"]
+    for tied in (
+        lambda u, u_n: u_n + u**2,
+        lambda u, u_n, t: u_n + t * u,
+        lambda u, u_x, u_t: u_x + u_t,
+        lambda u, u_n, h: u_n + h * u,
+    ):
+        some = {"x=lower": 0.0, "x=upper": tied}
+        problem = heat(boundary=some, unknowns={"h": 1.0}, corners="allow")
+        assert [c.words for c in problem.soft] == ["residual at x=upper"]
     torn = heat(boundary={"x=lower": 0.0, "x=upper": {"u_x": 0.0}})
     assert [c.words for c in torn.soft] == ["u_x at x=upper"]  # not that of `initial`
     assert "hard       u: t=lower (value)" in torn.explain()
@@ -204,6 +209,76 @@ def test_slopes_beside_values_on_other_faces_and_in_time(key):
         assert jnp.allclose(jax.vmap(u)(points), exact(*points.T), atol=1e-13)
 
 
+H = 1.5
+
+
+@pytest.mark.parametrize("rate", [2.0, -3.0, 0.0, 1e4])
+@pytest.mark.parametrize("other", ["free", "value", "slope", "mixed"])
+def test_a_value_and_a_slope_that_are_tied_are_built_in(key, rate, other):
+    line = solve.interval(x=(1, 3))
+    tied = lambda u, u_n, h: 2 * u_n + 2 * h * u - 8.0
+    others = {
+        "free": {},
+        "value": {"x=upper": 1.0},
+        "slope": {"x=upper": {"u_x": 4.0}},
+        "mixed": {"x=upper": lambda u, u_x, x: u_x - 0.3 * u - x},
+    }
+    problem = solve.problem(
+        line,
+        (lambda u_x: u_x) if other == "free" else (lambda u_xx: u_xx),
+        constants={"h": rate},
+        boundary={"x=lower": tied, **others[other]},
+    )
+    assert not problem.soft
+    assert f"u: x=lower ({'mixed' if rate else 'slope'})" in problem.explain()
+    u = trial(problem, key)
+    x, slope = slope_of(u, "u_x", line, "x=lower", key, 1)
+    found, size = -slope[0] + rate * u(x[0]), 1 + abs(rate * u(x[0]))
+    assert abs(found - 4.0) < 1e-14 * size
+    x, slope = slope_of(u, "u_x", line, "x=upper", key, 1)
+    left = {
+        "free": 0.0,
+        "value": u(x[0]) - 1.0,
+        "slope": slope[0] - 4.0,
+        "mixed": slope[0] - 0.3 * u(x[0]) - 3.0,
+    }
+    assert float(left[other]) == pytest.approx(0.0, abs=1e-12)
+    assert abs(u(jnp.array([2.0]))) < 100  # of the size of the network
+
+
+def test_tied_on_all_faces_and_in_time(key):
+    exact = lambda x, y, t: (1 + x**2) * jnp.exp(y) * jnp.cos(t)
+    domain = solve.box(x=(0, 1), y=(0, 2)) * solve.time(t=(0, 1))
+    problem = solve.problem(
+        domain,
+        lambda u_t, lap_u: u_t - lap_u,
+        initial=lambda x, y: exact(x, y, 0.0),
+        boundary={
+            "x=lower": lambda u, u_n, y, t: u_n + H * u - H * exact(0.0, y, t),
+            "x=upper": lambda u, u_x: u_x - u,
+            "y=lower": exact,
+            "y=upper": lambda u, u_y: u_y - u,
+        },
+    )
+    assert not problem.soft
+    u = trial(problem, key)
+    for side, name, rate in (
+        ("x=lower", "u_x", -H),
+        ("x=upper", "u_x", -1.0),
+        ("y=upper", "u_y", -1.0),
+    ):
+        x, slope = slope_of(u, name, domain, side, key)
+        want = -H * exact(*x.T) if side == "x=lower" else 0.0
+        found = slope + rate * jax.vmap(u)(x)
+        np.testing.assert_allclose(found, want, rtol=0, atol=1e-12)
+    for side in ("y=lower", "t=lower"):
+        x = domain.points_on(domain.sides[side], 12, key)
+        assert jnp.allclose(jax.vmap(u)(x), exact(*x.T), atol=1e-13)
+    # What cannot be joined in a corner is met softly.
+    torn = heat(boundary={"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 2 * u})
+    assert [c.words for c in torn.soft] == ["residual at x=upper"]
+
+
 def test_soft_conditions_are_residuals_of_the_outward_normal(key):
     problem = heat(
         boundary={
@@ -211,7 +286,7 @@ def test_soft_conditions_are_residuals_of_the_outward_normal(key):
             "x=upper": lambda u_x: u_x - 3.0,
         },
         initial=lambda x: x**2,
-    )
+    ).softened()
     model = solve.model_of(problem, width=4, depth=1, key=key)
     objective = solve.objective_of(problem)
     samples = solve.samples_of(problem, solve.Counts(8, 5), key)

@@ -13,6 +13,7 @@ from osculate.core import InputError, did_you_mean
 from ._box import LOWER, BoxFace, axis_of
 from ._domain import Side
 from ._given import NORMAL, Given, Words, given
+from ._mixed import Mixed, mixed
 
 
 @final
@@ -38,7 +39,7 @@ class Condition(NamedTuple):
         name: What is prescribed, `"u"`, `"u_t"`; `"residual"` for an equation.
         field: The field that a value is prescribed of; empty for an equation.
         order: Of the derivative along the coordinate of the face; -1 for a name that
-            is no such derivative, and for an equation.
+            is no such derivative, and for an equation; 1 for Robin's condition.
         value: What it is, or the equation whose residual vanishes.
     """
 
@@ -46,7 +47,14 @@ class Condition(NamedTuple):
     name: str
     field: str
     order: int
-    value: Given | diff.Equation
+    value: Given | Mixed | diff.Equation
+
+    @property
+    def equation(self) -> diff.Equation | None:
+        """What vanishes; None where a value is prescribed."""
+        if isinstance(self.value, Given):
+            return None
+        return self.value.equation if isinstance(self.value, Mixed) else self.value
 
     @property
     def label(self) -> str:
@@ -71,7 +79,9 @@ class Conditions(NamedTuple):
     periodic: tuple[int, ...]
 
 
-def conditions(initial: Any, boundary: Any, words: Words) -> Conditions:
+def conditions(
+    initial: Any, boundary: Any, words: Words, constants: Mapping[str, Any]
+) -> Conditions:
     """Reads what a user prescribes.
 
     Args:
@@ -79,6 +89,7 @@ def conditions(initial: Any, boundary: Any, words: Words) -> Conditions:
             dictionary by what is prescribed, `{"u": ..., "u_t": ...}`.
         boundary: Likewise on all faces in space; or a dictionary by face.
         words: The names that exist.
+        constants: Values by name.
 
     Returns:
         The conditions.
@@ -104,6 +115,7 @@ def conditions(initial: Any, boundary: Any, words: Words) -> Conditions:
             continue
         for side in sides:
             listed += _on(side, value, words)
+    listed = [_tied(condition, words, constants) for condition in listed]
     _refuse_twice(listed, cyclic, words)
     return Conditions(tuple(listed), tuple(cyclic))
 
@@ -179,6 +191,19 @@ def _outward(
     return Condition(side, name, field, 1, value)
 
 
+def _tied(
+    condition: Condition, words: Words, constants: Mapping[str, Any]
+) -> Condition:
+    """Reads an equation as Robin's condition, where it is one."""
+    value = condition.value
+    if not isinstance(value, diff.Equation):
+        return condition
+    found = mixed(value, condition.side, words, constants)
+    if found is None:
+        return condition
+    return condition._replace(field=found.names[0], order=1, value=found)
+
+
 def _order(side: Side, key: tuple[int, ...]) -> int:
     """Returns how often a derivative is taken along the coordinate of a face, or -1."""
     return len(key) if set(key) == {axis_of(side)} else -1
@@ -212,7 +237,7 @@ def _refuse_twice(listed: list[Condition], cyclic: list[int], words: Words) -> N
     seen = set()
     for condition in listed:
         side, where = condition.side, (condition.side.name, condition.name)
-        if condition.field and where in seen:
+        if condition.equation is None and where in seen:
             raise InputError(
                 f"`solve.problem`: {condition.words} is prescribed twice.\n"
                 "Take one of them out."

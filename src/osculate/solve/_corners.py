@@ -9,12 +9,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
+from osculate import diff
 from osculate.core import InputError
 
 from ._along import along
 from ._box import axis_of
 from ._conditions import Condition
-from ._given import Given, Words
+from ._given import Words
+from ._mixed import Mixed
 
 LOOKS, TOLERANCE = 64, 1e-6
 
@@ -91,12 +93,11 @@ def _gap(
     points = domain.points_on(a.side, LOOKS, jr.key(0))
     at = float(b.side.face.value)  # pyright: ignore[reportAttributeAccessIssue]
     points = points.at[:, two].set(at)
-    back = (0, 0) if one is None else (a.order, one)
 
     @jax.jit
     def both(points: Float[Array, "N D"]) -> tuple[Array, Array]:
-        values = _value(a, b.order, two, points, others)
-        return values, _value(b, *back, points, others)
+        values = _value(a, b, two, points, others)
+        return values, _value(b, a, one, points, others)
 
     first, second = map(np.asarray, both(points))
     off = np.abs(first - second).reshape(len(points), -1).max(axis=1)
@@ -110,19 +111,25 @@ def _gap(
 
 
 def _is_zero(condition: Condition) -> bool:
-    return isinstance(condition.value, Given) and condition.value.is_zero
+    return not isinstance(condition.value, diff.Equation) and condition.value.is_zero
 
 
 def _value(
     condition: Condition,
-    order: int,
-    place: int,
+    other: Condition,
+    place: int | None,
     points: Float[Array, "N D"],
     others: Mapping[str, Any],
 ) -> Array:
-    """Returns derivatives of what is prescribed, along a coordinate of the face."""
+    """Returns what the other condition looks at, of what this one prescribes."""
     value = condition.value
-    if not isinstance(value, Given):
+    if isinstance(value, diff.Equation):
         raise TypeError(f"{condition.words}: not a value")
-    f = along(value, place, order)
-    return jax.vmap(lambda x: f(x, others))(points)
+    f = value if place is None else along(value, place, other.order)
+    rate = other.value.rate if isinstance(other.value, Mixed) else 0.0
+
+    def at(x: Float[Array, " D"]) -> Array:
+        found = f(x, others)
+        return found + rate * value(x, others) if rate else found
+
+    return jax.vmap(at)(points)

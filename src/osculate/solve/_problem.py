@@ -78,8 +78,8 @@ class Problem(eqx.Module):
         if self.observed is not None:
             held.update(self.observed.y)
         for condition in self.listed:
-            if isinstance(condition.value, diff.Equation):
-                held.update(condition.value.derivatives)
+            if condition.equation is not None:
+                held.update(condition.equation.derivatives)
         return tuple(
             name
             for name, _ in self.fields
@@ -199,7 +199,7 @@ def problem(
     else:
         read, density = _read(equation, words)
         residuals = _residuals(read, words, others, measured=data is not None)
-    found = conditions(initial, boundary, words)
+    found = conditions(initial, boundary, words, known)
     measured = None if data is None else observed(data, sigma, words)
     hard, soft = hardened(domain, found, sizes)
     if isinstance(read, diff.Equation) and measured is None:
@@ -331,6 +331,7 @@ def _met(hard: Hard, owner: Problem) -> list[str]:
             side = "lower" if end.at == axis.low else "upper"
             orders = f"orders 0 to {end.orders[-1]}"
             if len(end.orders) == 1:
-                orders = ("value", "slope")[end.orders[0]]
+                tied = "mixed" if end.rate else "slope"
+                orders = ("value", tied)[end.orders[0]]
             found.append(f"{name}={side} ({orders})")
     return found

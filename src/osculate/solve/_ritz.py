@@ -84,7 +84,8 @@ def _slopes(problem: Problem) -> list[str]:
     return [
         str(end.orders)
         for end in ends
-        if end.orders != (0,) and not (end.orders == (1,) and end.values[0].is_zero)
+        if end.orders != (0,)
+        and not (end.orders == (1,) and end.values[0].is_zero and not end.rate)
     ]
 
 

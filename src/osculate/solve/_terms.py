@@ -83,8 +83,8 @@ class OnFace(eqx.Module):
             if isinstance(c.value, Given):
                 looked = self._derivative(u, c, x)
                 found[name] = looked - c.value(x, others)
-            else:
-                found[name] = _joint(c.value(*_along(u, c, c.value, x), **others))
+            elif (equation := c.equation) is not None:
+                found[name] = _joint(equation(*_along(u, c, equation, x), **others))
         return found
 
     def _derivative(self, u: Any, c: Condition, x: Float[Array, " D"]) -> Array:

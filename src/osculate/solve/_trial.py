@@ -4,7 +4,8 @@ A field is `u = A + B N`: A takes the prescribed values on the faces, B vanishes
 N is the network. A is built face by face, the coordinates of boxes one after the other:
 what A lacks at the ends of a coordinate is added, spread by polynomials. Where a slope
 alone is prescribed, the network sees s^2 and s^3 in place of the distance s: smooth
-functions of these are all smooth functions without a slope.
+functions of these are all smooth functions without a slope. Where `u_s + rate u` is,
+such a function is multiplied with one of which this vanishes.
 
 Reference: Lagaris, Likas and Fotiadis (1998), Artificial neural networks for solving
 ordinary and partial differential equations, section III; Gordon and Hall (1973),
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from osculate import diff
 from osculate.core import Fixed
 
 from ._along import Function, Others, along
@@ -28,6 +30,7 @@ from ._cloud import CloudFace
 from ._conditions import Condition, Conditions
 from ._domain import Domain, Side
 from ._given import Given
+from ._mixed import Mixed
 
 
 class End(NamedTuple):
@@ -39,12 +42,14 @@ class End(NamedTuple):
         values: What they are.
         blends: Polynomials in the coordinate, lowest power first, one for each order:
             this derivative is 1 at this end, all others that are prescribed are 0.
+        rate: With which the value is added to the slope that is prescribed.
     """
 
     at: float
     orders: tuple[int, ...]
-    values: tuple[Given, ...]
+    values: tuple[Given | Mixed, ...]
     blends: tuple[tuple[float, ...], ...]
+    rate: float = 0.0
 
 
 class Axis(NamedTuple):
@@ -91,11 +96,32 @@ class Axis(NamedTuple):
         return 0.5 if all(self.mirrored) else 1.0
 
     def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""]:
-        """Returns a function that vanishes at the ends, of size 1 between them."""
+        """Returns a function with the homogeneous conditions, of size 1 between ends.
+
+        It vanishes at the ends but where a slope is prescribed: there its slope does,
+        or with a rate what is prescribed.
+        """
         s = self.seen(x)[0] if any(self.mirrored) else self.share(x)
         m, n = self.powers
-        top = (m / (m + n)) ** m * (n / (m + n)) ** n
-        return _power(s, m) * _power(1 - s, n) / top
+        top = (m / (m + n)) ** m * (n / (m + n)) ** n if m + n else 1.0
+        ends = [self._tied(x, end) for end in self.ends if end.rate]
+        return math.prod(ends, start=_power(s, m) * _power(1 - s, n) / top)  # pyright: ignore[reportReturnType]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether `vanishing` is 1."""
+        return not any(self.powers) and not any(end.rate for end in self.ends)
+
+    def _tied(self, x: Float[Array, " D"], end: End) -> Float[Array, ""]:
+        """Returns a positive function, at most 1, with the rate of one end.
+
+        At the other end its slope is 0.
+        """
+        is_lower = end.at == self.low
+        s = self.share(x) if is_lower else 1 - self.share(x)
+        rate = self.length * (-end.rate if is_lower else end.rate)
+        grown = lambda z: z + (1 + z**2) ** 0.5  # value 1 and slope 1 at 0
+        return grown(rate * (s - s**2 / 2)) / max(1.0, grown(rate / 2))
 
 
 class Rim(NamedTuple):
@@ -107,7 +133,7 @@ class Rim(NamedTuple):
     """
 
     sides: tuple[Side, ...]
-    values: tuple[Given, ...]
+    values: tuple[Given | Mixed, ...]
 
     def value(self, x: Float[Array, " D"], others: Others) -> Array:
         """Returns a function that is the prescribed one on every face."""
@@ -152,7 +178,7 @@ class Hard(NamedTuple):
     def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""] | None:
         """Returns B: 0 where something is prescribed; None for 1."""
         first = (self.rim,) if self.rim else ()
-        axes = (axis for axis in self.axes if any(axis.powers))
+        axes = (axis for axis in self.axes if not axis.is_free)
         parts = [part.vanishing(x) for part in (*first, *axes)]
         return math.prod(parts) if parts else None  # pyright: ignore[reportReturnType]
 
@@ -249,7 +275,8 @@ def hardened(
 
     Hard are values of fields on any face but planes inside and clouds of points;
     derivatives along a coordinate of a box at its end where all lower ones are
-    prescribed, too; and slopes alone at an end where every field has one.
+    prescribed, too; and slopes alone, or with the value added, at an end where every
+    field has one.
 
     Args:
         domain: The domain.
@@ -337,11 +364,17 @@ def _axes(
 ) -> tuple[list[Axis], list[Condition]]:
     """Returns coordinates with conditions at their ends, and conditions left."""
     by_place: dict[int, dict[str, dict[int, Condition]]] = {}
+    left = []
     for c in boxed:
         face = _box_face(c)
         ends = by_place.setdefault(c.side.start + face.axis, {})
-        ends.setdefault(c.side.name, {})[c.order] = c
-    axes, left = [], []
+        orders = ends.setdefault(c.side.name, {})
+        tied = isinstance(c.value, Mixed) and c.side.name not in mirrors
+        if tied or c.order in orders:
+            left.append(c)
+        else:
+            orders[c.order] = c
+    axes = []
     for place, ends in by_place.items():
         kept = []
         for name, orders in ends.items():
@@ -361,9 +394,9 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
     """Returns one coordinate, with the polynomials that blend its ends."""
     face = _box_face(kept[0][0])
     low, high = face.low[face.axis], face.high[face.axis]
-    demands = [
-        (0.0 if _box_face(c).is_lower else 1.0, c.order) for end in kept for c in end
-    ]
+    rates = [_rate(end) for end in kept]
+    demands = [(_where(c), c.order) for end in kept for c in end]
+    demands += [(_where(e[0]), 0) for e, rate in zip(kept, rates, strict=True) if rate]
     sizes = (len(demands), len(demands) + 1)  # of slopes alone one is not enough
     tables = [
         np.array(
@@ -375,7 +408,7 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
     solved = np.linalg.pinv(table)
     solved = np.round(5040 * solved) / 5040 + 0.0  # exact: they are small fractions
     ends, start = [], 0
-    for end in kept:
+    for end, rate in zip(kept, rates, strict=True):
         blends = []
         for k, c in enumerate(end):
             scale = (high - low) ** c.order
@@ -383,14 +416,23 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
         start += len(end)
         values = tuple(_read(c) for c in end)
         at, orders = _box_face(end[0]).value, tuple(c.order for c in end)
-        ends.append(End(at, orders, values, tuple(blends)))
+        ends.append(End(at, orders, values, tuple(blends), rate))
     powers, mirrored = [0, 0], [False, False]
     for end in kept:
-        where = 0 if _box_face(end[0]).is_lower else 1
+        where = int(_where(end[0]))
         mirrored[where] = end[0].order == 1
         powers[where] = 0 if mirrored[where] else len(end)
     both = (powers[0], powers[1]), (mirrored[0], mirrored[1])
     return Axis(place, low, high - low, tuple(ends), *both)
+
+
+def _where(condition: Condition) -> float:
+    return 0.0 if _box_face(condition).is_lower else 1.0
+
+
+def _rate(end: Sequence[Condition]) -> float:
+    value = end[0].value
+    return value.rate if isinstance(value, Mixed) else 0.0
 
 
 def _derivative(power: int, order: int, s: float) -> float:
@@ -407,8 +449,8 @@ def _box_face(condition: Condition) -> BoxFace:
     return face
 
 
-def _read(condition: Condition) -> Given:
-    if not isinstance(condition.value, Given):
+def _read(condition: Condition) -> Given | Mixed:
+    if isinstance(condition.value, diff.Equation):
         raise TypeError(f"{condition.words}: not a value")
     return condition.value
 
@@ -433,6 +475,8 @@ def _blended(lift: Function | None, axis: Axis, *, alone: bool) -> Function | No
                 lacking = None if value.is_zero else value(at, others)
                 if lift is not None:
                     there = along(lift, axis.place, order)(held, others)
+                    if end.rate:
+                        there = there + end.rate * lift(held, others)
                     lacking = -there if lacking is None else lacking - there
                 if lacking is not None:
                     part = _polynomial(blend, s) * lacking
