@@ -23,6 +23,7 @@ from osculate.solve.problems._trajectory import trajectory
 
 pytestmark = pytest.mark.slow  # a compilation for each of many functions
 
+TABLES = ("cavity", "cavity-400")
 COMPUTED = ("allen-cahn", "lotka-volterra", "lorenz")
 SLOW = ("beltrami", "heat-4d", "poisson-5d", "poisson-100d")
 N = 40
@@ -37,7 +38,7 @@ def each(*but):
     ]
 
 
-CLOSED = each(*COMPUTED, "cavity")
+CLOSED = each(*COMPUTED, *TABLES)
 
 
 @functools.cache
@@ -148,7 +149,7 @@ def test_the_reference_satisfies_every_condition(name):
         np.testing.assert_allclose(came, told, rtol=1e-9, atol=1e-9, err_msg=message)
 
 
-@pytest.mark.parametrize("name", each("cavity"))
+@pytest.mark.parametrize("name", each(*TABLES))
 def test_the_reference_is_known_on_the_grid(name):
     entry = PROBLEMS[name]
     shape = dict.fromkeys(entry.grid, 3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import osculate
-from osculate import solve, tasks
+from osculate import solve, tasks, train
 from osculate.core import InputError
 from osculate.tasks import _export_fields
 
@@ -35,11 +35,15 @@ def solution():
     [
         ({"x=lower": {"u_x": 0.0}, "x=upper": 0.0}, lambda x: (x**3 - 1) / 6),
         ({"x=lower": 0.0, "x=upper": {"u_n": 0.5}}, lambda x: x**3 / 6),
+        (
+            {"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 3 * u - 1.0},
+            lambda x: x**3 / 6,
+        ),
     ],
 )
 def test_a_slope_alone_leaves_higher_derivatives_free(boundary, exact):
     bent = solve.problem(LINE, lambda u_xx, x: u_xx - x, boundary=boundary)
-    found = tasks.solve(bent, width=8, depth=1, points=64, budget="300steps")
+    found = tasks.solve(bent, width=8, depth=1, points=64, budget="1000steps")
     x = np.linspace(0, 1, 50)
     assert np.abs(found(x=x) - exact(x)).max() < 1e-6
     assert found.error_estimate < 1e-4
@@ -199,9 +203,12 @@ def test_source_that_is_not_finite_is_named():
     [
         ({"budget": "soon"}, "cannot be read"),
         ({"budget": "error=2"}, "between 0 and 1"),
-        ({"method": "adam"}, "expected auto"),
+        ({"method": "adm"}, "expected auto.*'adam'"),
+        ({"method": "adam+lbfgs+ssbroyden"}, "two of them"),
+        ({"method": "adam+lbfgs", "windows": 2}, "one method"),
         ({"width": 0}, "1 or more"),
         ({"starts": 0}, "1 or more"),
+        ({"starts": 3, "budget": "5steps"}, "fewer starts"),
         ({"windows": 0}, "1 or more"),
         ({"windows": 2}, "the domain has none"),
         ({"windows": 2, "starts": 2}, "windows"),
@@ -209,12 +216,34 @@ def test_source_that_is_not_finite_is_named():
         ({"form": "weak"}, "expected residual or energy"),
         ({"form": "energy"}, "declares an equation"),
         ({"form": "energy", "method": "levenberg_marquardt"}, "no sum of squares"),
+        ({"form": "energy", "method": "adam+levenberg_marquardt"}, "no sum of squares"),
         ({"form": "energy", "adaptive": True}, "no sum of squares"),
     ],
 )
 def test_choices_are_checked(choice, said):
     with pytest.raises(InputError, match=said):
         tasks.solve(declared(), **choice)
+
+
+@pytest.mark.parametrize("budget", ["50steps", "error=0.5"])
+def test_one_method_hands_over_to_another(budget):
+    seen: dict[str, list[train.Progress]] = {}
+    watch = lambda leg, progress: seen.setdefault(leg, []).append(progress)
+    small = {"width": 3, "depth": 1, "points": 16, "method": "adam+ssbroyden"}
+    found = tasks.solve(declared(), watch=watch, **small, budget=budget)
+    begun, ended = seen.values()
+    assert next(iter(seen)) == "beginning"
+    if budget == "50steps":
+        assert (begun[-1].step, ended[-1].step) == (10, 40)
+    last, first = ended[0].record["validation"], begun[0].record["validation"]
+    assert last <= first
+    assert found.words["method"] == "adam+ssbroyden"
+
+
+def test_networks_that_are_large_are_not_given_a_dense_matrix():
+    large = {"width": 150, "depth": 3, "points": 16, "budget": "2steps"}
+    found = tasks.solve(declared(), **large)
+    assert found.words["method"] == "adam+lbfgs"
 
 
 def test_the_best_of_several_networks_goes_on(tmp_path):

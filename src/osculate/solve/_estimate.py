@@ -13,14 +13,15 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from osculate import curve
-from osculate.core import Fixed, Objective, Samples, flatten
+from osculate.core import Fixed, Objective, Samples, flatten, trainable
 
 from ._problem import EQUATION, Problem
 from ._terms import fields_of
 from ._windows import Amended, Windows
 
 RIDGES, STEEPEST = 200, 12.0  # added to a network, for each field
-MORE_RIDGES, STEEPER = 1500, 30.0  # for all windows of time, shared by the fields
+MORE_RIDGES, STEEPER = 1500, 30.0  # alone, shared by the fields
+MOST_WEIGHTS = 5000  # that ridge functions are added to
 LEVELS = (1e-11, 1e-9, 1e-7)  # the least that can be factored is taken
 
 
@@ -59,14 +60,20 @@ class Ridges(eqx.Module):
 
 @final
 class Corrected(eqx.Module):
-    """A network plus ridge functions."""
+    """A network plus ridge functions.
+
+    Attributes:
+        net: The network; Fixed where it is not to be trained.
+        ridges: The ridge functions.
+    """
 
     net: PyTree[Any]
     ridges: Ridges
 
     def __call__(self, z: Float[Array, " D"]) -> Float[Array, " M"]:
         """Returns the corrected value at one point."""
-        return self.net(z) + self.ridges(z)
+        net = self.net.value if isinstance(self.net, Fixed) else self.net
+        return net(z) + self.ridges(z)
 
 
 @eqx.filter_jit
@@ -78,14 +85,19 @@ def enlarged(model: PyTree[Any], key: PRNGKeyArray) -> PyTree[Any]:
         key: Of directions and offsets.
 
     Returns:
-        The model in which the error is sought: network and ridge functions; of windows
-        of time ridge functions alone, over all of time.
+        The model in which the error is sought: network and ridge functions; of large
+        networks, and of windows of time, over all of it, ridge functions alone.
     """
     trial = model["net"]
     inner = lambda named: named.net.net
     if not isinstance(trial.net, Windows):
         net = inner(trial.net)
-        more = Corrected(net, _ridges(net, RIDGES, STEEPEST, key))
+        if sum(a.size for a in jax.tree.leaves(trainable(net)[0])) <= MOST_WEIGHTS:
+            more = Corrected(net, _ridges(net, RIDGES, STEEPEST, key))
+        else:
+            M = net.weights[-1].shape[0]
+            ridges = _ridges(net, MORE_RIDGES // M, STEEPER, key)
+            more = Corrected(Fixed(net), ridges)
         larger = eqx.tree_at(inner, trial.net, more)
     else:
         named = trial.net.of(jnp.zeros(()))

@@ -68,7 +68,8 @@ def solve(
         frequency: Their typical angular frequency, per half of a coordinate's range.
         points: Points of the equation; by default by the problem.
         adaptive: Whether they are drawn anew where the residual is large; likewise.
-        method: `auto`, `ssbroyden` or `levenberg_marquardt`.
+        method: `auto`, `ssbroyden`, `levenberg_marquardt`, `lbfgs` or `adam`; or two
+            of them, as in `adam+ssbroyden`: the first takes a fifth of the budget.
         form: `residual`; or `energy`, the method of Ritz, for problems declared by one.
         starts: How many networks are begun with other weights; after 400 steps each, in
             half of the budget at most, the one that is best at fresh points goes on.

@@ -27,6 +27,7 @@ from ._solve_start import Start, in_next_window
 
 ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
 BEGINNING = 400  # steps of each of several networks
+FIRST = 0.2  # share of the budget of a method that hands over
 LEG = "solve"
 
 
@@ -60,7 +61,7 @@ def search(
         return certify(start.problem, objective, model, seen, key)
 
     with _beside(judged, start, running):
-        model, steps = _begun(journal, start, goal)
+        model, steps = _handed_over(journal, start, goal, *_begun(journal, start, goal))
         if goal.error is None:
             seconds = None
             if goal.seconds is not None:
@@ -96,6 +97,23 @@ def _begun(
     losses = [np.append(r.history["validation"], np.inf) for r in found]
     best = found[int(np.argmin([np.nanmin(loss) for loss in losses]))]
     return best.value, None if steps is None else steps - count * each
+
+
+def _handed_over(
+    journal: Journal, start: Start, goal: Goal, model: PyTree[Any], steps: int | None
+) -> tuple[PyTree[Any], int | None]:
+    """Returns what the method that begins has found, if there is one, and the rest."""
+    optimizer = start.solver.first
+    if optimizer is None:
+        return model, steps
+    begun = start._replace(solver=start.solver._replace(optimizer=optimizer))
+    if steps is not None:
+        share = max(int(FIRST * steps), 1)
+        result = _fit(journal, "beginning", begun, model, share, None)
+        return result.value, max(steps - share, 1)
+    whole = ROUND if goal.seconds is None else goal.seconds - journal.seconds
+    seconds = max(FIRST * whole, 0.0)
+    return _fit(journal, "beginning", begun, model, None, seconds).value, None
 
 
 @contextlib.contextmanager

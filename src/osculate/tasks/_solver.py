@@ -1,22 +1,25 @@
 """How a problem is solved: the network, its points, the method, and why."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, final
 
-from osculate import curve, solve
+import optax
+
+from osculate import curve, solve, train
 from osculate.core import InputError, Optimizer, did_you_mean
 
 from ._budget import parse_goal
 
-METHODS = {
+RATE = 1e-3  # of Adam
+METHODS: dict[str, Callable[[], Optimizer]] = {
     "ssbroyden": curve.ssbroyden,
     "levenberg_marquardt": curve.levenberg_marquardt,
+    "lbfgs": train.lbfgs,
+    "adam": lambda: train.first_order(optax.adam, RATE),
 }
+MOST_WEIGHTS = 5000  # whose inverse Hessian is kept, 200 MB of it
 FORMS = ("residual", "energy")
-PLAIN = [
-    (method, adaptive) for method in ("auto", "ssbroyden") for adaptive in (None, False)
-]
 
 
 @final
@@ -33,7 +36,7 @@ class SolveSettings:
         frequency: Their typical angular frequency, per half of a coordinate's range.
         points: Points of the equation.
         adaptive: Whether points are drawn anew where the residual is large.
-        method: `auto`, `ssbroyden` or `levenberg_marquardt`.
+        method: `auto`, one of METHODS, or two joined by `+`.
         form: `residual`, or `energy`.
         starts: How many networks are begun, of which the best goes on.
         windows: How many networks share time, one after the other; None for as many
@@ -86,17 +89,14 @@ class SolveSettings:
             InputError: If one cannot be used.
         """
         goal = parse_goal(self.budget)
-        if self.method not in ("auto", *METHODS):
-            raise InputError(
-                f"method is {self.method!r}; expected auto, {', '.join(METHODS)}."
-                f"{did_you_mean(self.method, METHODS)}\nLeave it out for the usual one."
-            )
+        _refuse_method(self)
         if self.form not in FORMS:
             raise InputError(
                 f"form is {self.form!r}; expected {' or '.join(FORMS)}."
                 f"{did_you_mean(self.form, FORMS)}\nLeave it out for the residual."
             )
-        if self.form == "energy" and (self.method, self.adaptive) not in PLAIN:
+        squares = self.adaptive or "levenberg_marquardt" in self.method
+        if self.form == "energy" and squares:
             raise InputError(
                 "form='energy' goes with neither levenberg_marquardt nor adaptive "
                 "points: an energy is no sum of squares.\nLeave these out."
@@ -116,6 +116,11 @@ class SolveSettings:
                 f"windows={self.windows} and starts={self.starts}; a window begins with"
                 " the network of the one before.\nLeave one of them out."
             )
+        if self.starts > 1 and goal.steps is not None and goal.steps < 2 * self.starts:
+            raise InputError(
+                f"starts={self.starts} and budget={self.budget!r}; half of the steps "
+                "are those of the beginnings.\nGive more steps, or fewer starts."
+            )
         for name in ("width", "depth", "points", "starts", "windows"):
             number = getattr(self, name)
             if number is not None and number < 1:
@@ -133,8 +138,9 @@ class Solver(NamedTuple):
         depth: Number of hidden layers.
         points: Points of the equation.
         sample_every: Steps between new points; None where they stay.
-        name: Of the method.
+        name: Of the method, or of both.
         optimizer: The method.
+        first: The method that hands over to it after a share of the budget, or None.
         why: One sentence.
     """
 
@@ -144,6 +150,7 @@ class Solver(NamedTuple):
     sample_every: int | None
     name: str
     optimizer: Optimizer
+    first: Optimizer | None
     why: str
 
 
@@ -163,17 +170,42 @@ def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
     points = points if D <= 2 else max(points, 3000)
     adaptive = not linear if settings.adaptive is None else settings.adaptive
     adaptive = adaptive and settings.form == "residual"
-    name = "ssbroyden" if settings.method == "auto" else settings.method
+    width, depth = settings.width or width, settings.depth or depth
+    inputs = D + 2 * settings.num_waves
+    weights = width * (inputs + (depth - 1) * width + len(problem.fields))
+    name = settings.method
+    if name == "auto":
+        many = "lbfgs" if settings.parts > 1 else "adam+lbfgs"
+        name = "ssbroyden" if weights <= MOST_WEIGHTS else many
+    *first, last = (METHODS[each]() for each in name.split("+"))
     kind = "linear" if linear else "nonlinear"
     return Solver(
-        width=settings.width or width,
-        depth=settings.depth or depth,
+        width=width,
+        depth=depth,
         points=settings.points or points,
         sample_every=400 if adaptive else None,
         name=name,
-        optimizer=METHODS[name](),
+        optimizer=last,
+        first=first[0] if first else None,
         why=f"{kind} in {D} coordinate{'s' * (D > 1)}",
     )
+
+
+def _refuse_method(settings: SolveSettings) -> None:
+    """Refuses a method that there is not, or cannot be handed over to."""
+    names = settings.method.split("+")
+    known = all(name in METHODS for name in names) and len(names) <= 2
+    if settings.method != "auto" and not known:
+        raise InputError(
+            f"method is {settings.method!r}; expected auto, {', '.join(METHODS)}, or "
+            f"two of them, the first to begin: adam+ssbroyden."
+            f"{did_you_mean(names[0], METHODS)}\nLeave it out for the usual one."
+        )
+    if len(names) == 2 and settings.parts > 1:
+        raise InputError(
+            f"method={settings.method!r} and windows={settings.windows}; a window is "
+            "solved by one method.\nLeave one of them out."
+        )
 
 
 def network_choices(settings: SolveSettings) -> dict[str, Any]:

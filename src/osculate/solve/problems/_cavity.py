@@ -6,8 +6,6 @@ from osculate.solve._problem import Problem, problem
 from ._entry import Entry
 from ._navier_stokes import steady
 
-REYNOLDS = 100.0
-
 # Ghia, Ghia and Shin (1982), tables I and II, as printed. Their v at x = 0.9063 for
 # Re = 400 does not lie between its neighbours: it is taken for a misprint.
 LINE_Y = (
@@ -42,14 +40,21 @@ LINE_V = {
 }
 
 
-def make() -> Problem:
-    """Declares the problem; the pressure is left free by a constant."""
+def declared(reynolds: float) -> Problem:
+    """Declares the problem; the pressure is left free by a constant.
+
+    Args:
+        reynolds: Speed of the lid times length of the box over viscosity.
+
+    Returns:
+        The problem.
+    """
     still = {"u": 0.0, "v": 0.0}
     return problem(
         domain=box(x=(0, 1), y=(0, 1)),
         equation=steady,
         fields="u v p",
-        constants={"nu": 1 / REYNOLDS},
+        constants={"nu": 1 / reynolds},
         boundary={"x": still, "y=lower": still, "y=upper": {"u": 1.0, "v": 0.0}},
         corners="allow",
     )
@@ -58,7 +63,7 @@ def make() -> Problem:
 ENTRY = Entry(
     name="cavity",
     title="Lid-driven cavity, Re = 100",
-    make=make,
+    make=lambda: declared(100.0),
     grid={"x": 129, "y": 129},
     network={"width": 30, "depth": 3},
     floor=1e-3,
