@@ -5,14 +5,15 @@ deepxde==1.15.0 torch==2.13.0`, then
 
     python benchmarks/solve_deepxde.py [--seconds 60] [--seeds 1] [--only NAME ...]
 
-Networks, points and rates are those of its examples (Poisson, heat, Burgers and
-Helmholtz); two fifths of the time are Adam's, the rest L-BFGS', which may stop
-earlier.
-Conditions are soft where the examples have them so. Every run is a process of its own.
+Networks, points and rates are those of its examples (Poisson, heat, Burgers, Helmholtz,
+and Lorenz with unknown parameters); two fifths of the time are Adam's, the rest those
+of L-BFGS, which may stop earlier. Conditions are soft where the examples have them so.
+Every run is a process of its own.
 Errors are relative L2 norms on the grid of the problem, as in `solve_library.py`.
 """
 
 import argparse
+import functools
 import json
 import os
 import time
@@ -27,7 +28,7 @@ import torch
 
 from _clock import in_a_process, merge
 from _common import place
-from osculate.solve import problems
+from osculate.solve import Problem, problems
 from osculate.tasks._reference import relative_l2
 
 ADAM, RATE = 0.4, 1e-3
@@ -44,6 +45,7 @@ class Setting(NamedTuple):
         initializer: Of the weights.
         activation: Of the layers.
         bubble: Whether the network is multiplied with x (1 - x) y (1 - y).
+        unknowns: How many numbers are sought, the first arguments of the equation.
     """
 
     residual: Callable[..., Any]
@@ -53,6 +55,7 @@ class Setting(NamedTuple):
     initializer: str = "Glorot normal"
     activation: str = "tanh"
     bubble: bool = False
+    unknowns: int = 0
 
 
 def second(u: Any, x: Any, i: int) -> Any:
@@ -84,6 +87,13 @@ def burgers(x: Any, u: Any) -> Any:
     return u_t + u * u_x - 0.01 / np.pi * second(u, x, 0)
 
 
+def lorenz(sigma: Any, rho: Any, beta: Any, t: Any, u: Any) -> list[Any]:
+    """Lorenz' equations."""
+    x, y, z = u[:, :1], u[:, 1:2], u[:, 2:]
+    x_t, y_t, z_t = (dde.grad.jacobian(u, t, i=i) for i in range(3))
+    return [x_t - sigma * (y - x), y_t - x * (rho - z) + y, z_t - x * y + beta * z]
+
+
 SETTINGS = {
     "poisson": Setting(
         poisson, None, (1200, 120, 0), [2] + [50] * 4 + [1], "Glorot uniform"
@@ -109,13 +119,24 @@ SETTINGS = {
         (2540, 80, 160),
         [2] + [20] * 3 + [1],
     ),
+    "lorenz": Setting(
+        lorenz,
+        None,
+        (400, 2, 0),
+        [1] + [40] * 3 + [3],
+        "Glorot uniform",
+        unknowns=3,
+    ),
 }
 
 
 def data_of(name: str, setting: Setting) -> Any:
     """Returns domain, equation, conditions and points in the words of DeepXDE."""
-    domain = problems.named(name).make().domain
+    problem = problems.named(name).make()
+    domain = problem.domain
     inside, rim, start = setting.points
+    if problem.observed is not None:
+        return measured(problem, setting)
     if setting.start is None:
         geometry = dde.geometry.Rectangle(domain.low, domain.high)
         zero = dde.icbc.DirichletBC(geometry, lambda x: 0.0, lambda _, on: on)
@@ -140,11 +161,45 @@ def data_of(name: str, setting: Setting) -> Any:
     )
 
 
+def always(value: float) -> Callable[[Any], float]:
+    """Returns a function of one argument, as DeepXDE wants it, that is a constant."""
+    return lambda x: value
+
+
+def measured(problem: Problem, setting: Setting) -> Any:
+    """Returns the same of an initial value problem with measurements of all fields."""
+    seen = problem.observed
+    if seen is None:
+        raise ValueError("no measurements")
+    clock = dde.geometry.TimeDomain(problem.domain.low[0], problem.domain.high[0])
+    first = lambda t, on: on and np.isclose(t[0], problem.domain.low[0])
+    conditions = []
+    for i, (field, _) in enumerate(problem.fields):
+        at = np.asarray(seen.y[field])[:, None]
+        begins = always(float(at[0, 0]))
+        conditions += [
+            dde.icbc.IC(clock, begins, first, component=i),
+            dde.icbc.PointSetBC(np.asarray(seen.x), at, component=i),
+        ]
+    inside, rim, _ = setting.points
+    return dde.data.PDE(
+        clock,
+        setting.residual,
+        conditions,
+        num_domain=inside,
+        num_boundary=rim,
+        anchors=np.asarray(seen.x),
+    )
+
+
 def one(name: str, seconds: float, precision: str, seed: int) -> dict[str, Any]:
     """Solves once and returns what came of it."""
     dde.config.set_default_float(precision)
     dde.config.set_random_seed(seed)
     setting, entry = SETTINGS[name], problems.named(name)
+    unknowns = [dde.Variable(1.0) for _ in range(setting.unknowns)]
+    residual = functools.partial(setting.residual, *unknowns)
+    setting = setting._replace(residual=residual)
     began = time.perf_counter()
     net = dde.nn.FNN(setting.layers, setting.activation, setting.initializer)
     if setting.bubble:
@@ -154,22 +209,25 @@ def one(name: str, seconds: float, precision: str, seed: int) -> dict[str, Any]:
     timer = lambda until: dde.callbacks.Timer(
         max(until - (time.perf_counter() - began), 0.1) / 60
     )
-    model.compile("adam", lr=RATE)
+    more = {"external_trainable_variables": unknowns}
+    model.compile("adam", lr=RATE, **more)
     quiet = {"display_every": 1000, "verbose": 0}
     model.train(iterations=10**6, callbacks=[timer(ADAM * seconds)], **quiet)
     steps = model.train_state.step
-    model.compile("L-BFGS")
+    model.compile("L-BFGS", **more)
     model.train(callbacks=[timer(seconds)], **quiet)
     wall = time.perf_counter() - began
     problem = entry.make()
 
-    def at(**coordinates: Any) -> np.ndarray:
+    def at(**coordinates: Any) -> dict[str, np.ndarray]:
         x = np.stack([coordinates[n] for n in problem.domain.names], axis=-1)
-        return model.predict(x.astype(precision))[:, 0]
+        found = model.predict(x.astype(precision))
+        names = (field for field, _ in problem.fields)
+        return dict(zip(names, found.T, strict=True))
 
     error = relative_l2(problem, at, entry.grid)
-    more = model.train_state.step - steps
-    return {"error": error, "steps": [steps, more], "wall": wall}
+    later = model.train_state.step - steps
+    return {"error": error, "steps": [steps, later], "wall": wall}
 
 
 def main() -> None:
