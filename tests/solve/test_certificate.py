@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from osculate import core, curve, solve, train
+from osculate.solve import _estimate
 
 PI = jnp.pi
 
@@ -21,8 +22,8 @@ def line(**changes):
     return solve.problem(**{**choices, **changes})
 
 
-def fitted(problem, key, *, points=60, steps=60):
-    model = solve.model_of(problem, width=8, depth=1, key=key)
+def fitted(problem, key, *, points=60, steps=60, width=8):
+    model = solve.model_of(problem, width=width, depth=1, key=key)
     objective = solve.objective_of(problem)
     samples = solve.samples_of(problem, solve.Counts(points, 1), key)
     return train.fit(objective, model, samples, curve.ssbroyden(), steps=steps)
@@ -49,6 +50,14 @@ def test_estimate_is_near_the_true_error(key):
         assert list(found.residual) == ["equation"]
         low, _, _, high = found.residual["equation"]
         assert 0 <= low <= high
+
+
+def test_the_error_of_a_large_network_is_sought_beside_it(key, monkeypatch):
+    monkeypatch.setattr(_estimate, "MOST_WEIGHTS", 10)
+    result = fitted(line(), key, steps=30, width=9)
+    larger = solve.certify(line(), result.objective, result.value, result.samples, key)
+    truth = error_of(result)
+    assert truth / 3 < larger.relative < 3 * truth
 
 
 def test_too_few_points_are_noticed(key):

@@ -12,6 +12,7 @@ import osculate
 from osculate import solve, tasks, train
 from osculate.core import InputError
 from osculate.tasks import _export_fields
+from osculate.tasks._solver import SolveSettings, solver_for
 
 LINE = solve.interval(x=(0, 1))
 
@@ -241,9 +242,13 @@ def test_one_method_hands_over_to_another(budget):
 
 
 def test_networks_that_are_large_are_not_given_a_dense_matrix():
-    large = {"width": 150, "depth": 3, "points": 16, "budget": "2steps"}
-    found = tasks.solve(declared(), **large)
-    assert found.words["method"] == "adam+lbfgs"
+    for windows, width, name in (
+        (None, 150, "adam+lbfgs"),
+        (2, 150, "lbfgs"),
+        (None, 20, "ssbroyden"),
+    ):
+        settings = SolveSettings(width=width, depth=3, windows=windows)
+        assert solver_for(declared(), settings).name == name
 
 
 def test_the_best_of_several_networks_goes_on(tmp_path):
