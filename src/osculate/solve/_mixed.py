@@ -1,23 +1,24 @@
 """Robin's condition: a field and its slope at an end of a coordinate, tied."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple, final
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
 from osculate import diff
 
+from ._along import along
 from ._box import BoxFace, axis_of
-from ._domain import Side
+from ._domain import Domain, Side
 from ._given import NORMAL, Words
 
-LOOKS, TOLERANCE = 256, 1e-12
+LOOKS, ROUGH = 2001, 1e-2  # points along a coordinate; of what is between two of them
 
 
 @final
@@ -78,14 +79,6 @@ class Mixed(eqx.Module):
         return jnp.asarray(self.equation.function(**asked), x.dtype)
 
 
-class _Parts(NamedTuple):
-    """A residual `field u + slope u_n + rest` on points of a face."""
-
-    field: np.ndarray
-    slope: np.ndarray
-    rest: np.ndarray
-
-
 def mixed(
     equation: diff.Equation, side: Side, words: Words, constants: Mapping[str, Any]
 ) -> Mixed | None:
@@ -100,7 +93,9 @@ def mixed(
     Returns:
         The condition; None where it is another: on a face that is no end of a
         coordinate of space, of several fields or of a vector, of other derivatives, not
-        affine, with factors that are not constant, or with unknowns.
+        affine, with factors that are not constant, with unknowns, or with a source that
+        jumps or has a kink: a trial function would have it inside, where no derivative
+        tells of it.
     """
     names = _names(equation, side, words)
     others = tuple(n for n in equation.arguments if n in words.others)
@@ -109,18 +104,17 @@ def mixed(
     places = {name: k for k, name in enumerate(words.domain.names)}
     asks = tuple((n, places[n]) for n in equation.arguments if n in places)
     read = Mixed(equation, names, 1.0, 0.0, False, asks, others)
+    known = {name: jnp.asarray(constants[name]) for name in others}
     with jax.enable_x64(True):  # what is built in is not to depend on rounding
-        parts = _parts(read, side, words, constants)
-    if parts is None or not parts.slope[0]:
-        return None
+        factors = _factors(read, words.domain, known)
+        if factors is None or not _is_smooth(read, side, words.domain, known):
+            return None
+        middle = jnp.asarray(_middle(words.domain))
+        is_zero = not asks and float(read(middle, known)) == 0.0
+    field, slope = factors
     outward = names[1] not in _along(side, words).values()
-    slope = float(parts.slope[0]) * (-1.0 if outward and _is_lower(side) else 1.0)
-    return dataclasses.replace(
-        read,
-        slope=slope,
-        rate=float(parts.field[0]) / slope,
-        is_zero=not asks and not parts.rest.any(),
-    )
+    slope *= -1.0 if outward and _is_lower(side) else 1.0
+    return dataclasses.replace(read, slope=slope, rate=field / slope, is_zero=is_zero)
 
 
 def _names(equation: diff.Equation, side: Side, words: Words) -> tuple[str, str] | None:
@@ -151,25 +145,72 @@ def _is_lower(side: Side) -> bool:
     return isinstance(side.face, BoxFace) and side.face.is_lower
 
 
-def _parts(
-    read: Mixed, side: Side, words: Words, constants: Mapping[str, Any]
-) -> _Parts | None:
-    """Returns the parts of a residual at many points; None where it has others."""
-    points = words.domain.points_on(side, LOOKS, jr.key(0))
-    known = {name: jnp.asarray(constants[name]) for name in read.others}
+def _middle(domain: Domain) -> np.ndarray:
+    return (np.array(domain.low) + np.array(domain.high)) / 2
 
-    @jax.jit
-    def residual(u: Float[Array, " K"], slope: Float[Array, " K"]) -> Array:
-        rows = jax.vmap(lambda x, u, p: read.left(u, p, x, known), (None, 0, 0))
-        return jax.vmap(rows, (0, None, None))(points, u, slope)
 
-    u, slope = np.array([0, 1, 0, 0.7, -1.9]), np.array([0, 0, 1, -1.3, 0.4])
-    found = np.asarray(residual(jnp.asarray(u), jnp.asarray(slope)))
-    if found.shape != (len(points), len(u)) or not np.isfinite(found).all():
+def _factors(
+    read: Mixed, domain: Domain, known: Mapping[str, Any]
+) -> tuple[float, float] | None:
+    """Returns what field and slope are multiplied with, if that is constant."""
+    zero, one = jnp.zeros(()), jnp.ones(())
+    x = jnp.asarray(_middle(domain))
+
+    def factors(u: Array, slope: Array, x: Float[Array, " D"]) -> tuple[Array, Array]:
+        left = lambda u, slope: read.left(u, slope, x, known)
+        by = lambda du, ds: jax.jvp(left, (u, slope), (du, ds))[1]
+        return by(one, zero), by(zero, one)
+
+    try:
+        traced = jax.make_jaxpr(factors)(zero, zero, x).jaxpr
+    except (TypeError, ValueError):  # no number: the equation on the face will tell
         return None
-    rest = found[:, 0]
-    parts = _Parts(found[:, 1] - rest, found[:, 2] - rest, rest)
-    straight = np.outer(parts.field, u) + np.outer(parts.slope, slope) + rest[:, None]
-    near = TOLERANCE * (1 + np.abs(found).max())
-    same = [np.ptp(parts.field), np.ptp(parts.slope), np.abs(straight - found).max()]
-    return parts if max(same) <= near else None
+    if any(a.aval.shape for a in traced.outvars) or _depends(traced):
+        return None
+    field, slope = map(float, factors(zero, zero, x))
+    usable = math.isfinite(field) and math.isfinite(slope) and slope != 0
+    return (field, slope) if usable else None
+
+
+def _depends(traced: Any) -> bool:
+    """Tells whether a result of traced code depends on what it was called with."""
+    seen = set(traced.invars)
+    heard = lambda names: any(not hasattr(a, "val") and a in seen for a in names)
+    for step in traced.eqns:
+        if heard(step.invars):
+            seen.update(step.outvars)
+    return heard(traced.outvars)
+
+
+def _is_smooth(
+    read: Mixed, side: Side, domain: Domain, known: Mapping[str, Any]
+) -> bool:
+    """Tells whether a source and its slope go where their derivatives say."""
+    low, high = np.array(domain.low), np.array(domain.high)
+    x = low + (high - low) * np.random.default_rng(0).random(len(low))
+    x[axis_of(side)] = side.face.value if isinstance(side.face, BoxFace) else 0.0
+    value: Callable[..., Array] = read
+    for _, place in read.coordinates:
+        if place == axis_of(side):
+            continue
+        line = np.linspace(low[place], high[place], LOOKS)
+        points = np.tile(x, (LOOKS, 1))
+        points[:, place] = line
+        looked = lambda order, place=place, points=points: np.asarray(
+            jax.vmap(lambda p: along(value, place, order)(p, known))(
+                jnp.asarray(points)
+            )
+        )
+        source, slope, bend = looked(0), looked(1), looked(2)
+        pairs = (source, slope), (slope, bend)
+        if not all(_follows(f, df, line[1] - line[0]) for f, df in pairs):
+            return False
+    return True
+
+
+def _follows(f: np.ndarray, df: np.ndarray, step: float) -> bool:
+    """Compares differences of neighbours with what their slopes say."""
+    if not np.isfinite(f).all():
+        return True  # a source that is not finite is refused elsewhere
+    said = (df[1:] + df[:-1]) / 2 * step
+    return bool(np.abs(np.diff(f) - said).max() <= ROUGH * np.ptp(f) + 1e-12)

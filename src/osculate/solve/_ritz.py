@@ -63,7 +63,7 @@ def ritz(problem: Problem) -> Objective:
     others = {
         "time": problem.domain.time,
         "soft conditions": [c.words for c in problem.soft],
-        "prescribed slopes that are not 0": _slopes(problem),
+        "slopes that are not 0, or are tied to values": _slopes(problem),
         "integrals": problem.integrals,
         "data": problem.observed,
         "unknowns": problem.unknowns,

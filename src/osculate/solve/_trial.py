@@ -4,8 +4,9 @@ A field is `u = A + B N`: A takes the prescribed values on the faces, B vanishes
 N is the network. A is built face by face, the coordinates of boxes one after the other:
 what A lacks at the ends of a coordinate is added, spread by polynomials. Where a slope
 alone is prescribed, the network sees s^2 and s^3 in place of the distance s: smooth
-functions of these are all smooth functions without a slope. Where `u_s + rate u` is,
-such a function is multiplied with one of which this vanishes.
+functions of these are all smooth functions without a slope. Where other fields have
+none prescribed there, or it is tied to the value, `u_s + rate u`, what `B N` has of it
+at that end is taken off, spread by a polynomial.
 
 Reference: Lagaris, Likas and Fotiadis (1998), Artificial neural networks for solving
 ordinary and partial differential equations, section III; Gordon and Hall (1973),
@@ -13,10 +14,11 @@ Transfinite element methods, for the blending.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
@@ -42,14 +44,15 @@ class End(NamedTuple):
         values: What they are.
         blends: Polynomials in the coordinate, lowest power first, one for each order:
             this derivative is 1 at this end, all others that are prescribed are 0.
-        rate: With which the value is added to the slope that is prescribed.
+        rate: Where a slope is prescribed and the network is not mirrored: with which
+            the value is added to it; else None.
     """
 
     at: float
     orders: tuple[int, ...]
     values: tuple[Given | Mixed, ...]
     blends: tuple[tuple[float, ...], ...]
-    rate: float = 0.0
+    rate: float | None = None
 
 
 class Axis(NamedTuple):
@@ -95,33 +98,17 @@ class Axis(NamedTuple):
         """The largest value of the second of these functions."""
         return 0.5 if all(self.mirrored) else 1.0
 
-    def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""]:
-        """Returns a function with the homogeneous conditions, of size 1 between ends.
+    @property
+    def tied(self) -> tuple[End, ...]:
+        """The ends at which what the network has of a slope is taken off."""
+        return tuple(end for end in self.ends if end.rate is not None)
 
-        It vanishes at the ends but where a slope is prescribed: there its slope does,
-        or with a rate what is prescribed.
-        """
+    def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Returns a function that vanishes at the ends, of size 1 between them."""
         s = self.seen(x)[0] if any(self.mirrored) else self.share(x)
         m, n = self.powers
-        top = (m / (m + n)) ** m * (n / (m + n)) ** n if m + n else 1.0
-        ends = [self._tied(x, end) for end in self.ends if end.rate]
-        return math.prod(ends, start=_power(s, m) * _power(1 - s, n) / top)  # pyright: ignore[reportReturnType]
-
-    @property
-    def is_free(self) -> bool:
-        """Whether `vanishing` is 1."""
-        return not any(self.powers) and not any(end.rate for end in self.ends)
-
-    def _tied(self, x: Float[Array, " D"], end: End) -> Float[Array, ""]:
-        """Returns a positive function, at most 1, with the rate of one end.
-
-        At the other end its slope is 0.
-        """
-        is_lower = end.at == self.low
-        s = self.share(x) if is_lower else 1 - self.share(x)
-        rate = self.length * (-end.rate if is_lower else end.rate)
-        grown = lambda z: z + (1 + z**2) ** 0.5  # value 1 and slope 1 at 0
-        return grown(rate * (s - s**2 / 2)) / max(1.0, grown(rate / 2))
+        top = (m / (m + n)) ** m * (n / (m + n)) ** n
+        return _power(s, m) * _power(1 - s, n) / top
 
 
 class Rim(NamedTuple):
@@ -178,7 +165,7 @@ class Hard(NamedTuple):
     def vanishing(self, x: Float[Array, " D"]) -> Float[Array, ""] | None:
         """Returns B: 0 where something is prescribed; None for 1."""
         first = (self.rim,) if self.rim else ()
-        axes = (axis for axis in self.axes if not axis.is_free)
+        axes = (axis for axis in self.axes if any(axis.powers))
         parts = [part.vanishing(x) for part in (*first, *axes)]
         return math.prod(parts) if parts else None  # pyright: ignore[reportReturnType]
 
@@ -254,15 +241,45 @@ class Trial(eqx.Module):
     def _vanishing(
         self, net: PyTree[Any], x: Float[Array, " D"]
     ) -> dict[str, Float[Array, "..."]]:
-        """Returns a function of what networks see, times B."""
-        seen = x
-        for axis in mirrored(self.hard):
-            first, second = axis.seen(x)
-            seen = seen.at[axis.place].set(axis.low + axis.length * first)
-            seen = jnp.append(seen, second)
-        raw = net(seen)
-        B = {name: hard.vanishing(x) for name, hard in self.hard}
-        return {n: raw[n] if B[n] is None else B[n] * raw[n] for n in B}
+        """Returns a function of what networks see, times B, without tied slopes."""
+
+        def free(x: Float[Array, " D"]) -> dict[str, Float[Array, "..."]]:
+            seen = x
+            for axis in mirrored(self.hard):
+                first, second = axis.seen(x)
+                seen = seen.at[axis.place].set(axis.low + axis.length * first)
+                seen = jnp.append(seen, second)
+            raw = net(seen)
+            B = {name: hard.vanishing(x) for name, hard in self.hard}
+            return {n: raw[n] if B[n] is None else B[n] * raw[n] for n in B}
+
+        found: Callable[[Array], dict[str, Array]] = free
+        for place in sorted({a.place for _, h in self.hard for a in h.axes if a.tied}):
+            found = self._untied(found, place)
+        return found(x)
+
+    def _untied(
+        self, free: Callable[[Array], dict[str, Array]], place: int
+    ) -> Callable[[Array], dict[str, Array]]:
+        """Takes off what functions have of tied slopes at the ends of a coordinate."""
+        ties: dict[float, list[tuple[str, Axis, End]]] = {}
+        for name, hard in self.hard:
+            for axis in hard.axes:
+                for end in axis.tied if axis.place == place else ():
+                    ties.setdefault(end.at, []).append((name, axis, end))
+
+        def left(x: Float[Array, " D"]) -> dict[str, Array]:
+            found = dict(free(x))
+            unit = jnp.asarray(np.eye(x.shape[0])[place], x.dtype)
+            for at, fields in ties.items():
+                value, slope = jax.jvp(free, (_moved(x, place, at),), (unit,))
+                for name, axis, end in fields:
+                    too_much = slope[name] + (end.rate or 0.0) * value[name]
+                    spread = _polynomial(end.blends[0], axis.share(x))
+                    found[name] = found[name] - spread * too_much
+            return found
+
+        return left
 
 
 def hardened(
@@ -275,8 +292,7 @@ def hardened(
 
     Hard are values of fields on any face but planes inside and clouds of points;
     derivatives along a coordinate of a box at its end where all lower ones are
-    prescribed, too; and slopes alone, or with the value added, at an end where every
-    field has one.
+    prescribed, too; and there slopes alone, or with the value added.
 
     Args:
         domain: The domain.
@@ -297,7 +313,8 @@ def hardened(
         left += [c for c in own if isinstance(face(c), CloudFace | Plane)]
         faces = BoxFace | CloudFace | Plane
         rim, others = _rim([c for c in own if not isinstance(face(c), faces)])
-        axes, rest = _axes([c for c in own if isinstance(face(c), BoxFace)], mirrors)
+        boxed = [c for c in own if isinstance(face(c), BoxFace)]
+        axes, rest = _axes(boxed, mirrors, domain.time)
         left += others + rest
         axes = [a._replace(is_time=domain.names[a.place] in domain.time) for a in axes]
         axes.sort(key=lambda axis: axis.is_time)
@@ -350,7 +367,8 @@ def _mirrors(domain: Domain, found: Conditions, fields: Mapping[str, int]) -> se
     ends: dict[str, dict[str, set[int]]] = {}
     for c in found.listed:
         if isinstance(c.side.face, BoxFace) and c.order >= 0:
-            ends.setdefault(c.side.name, {}).setdefault(c.field, set()).add(c.order)
+            order = -1 if _rate(c) else c.order
+            ends.setdefault(c.side.name, {}).setdefault(c.field, set()).add(order)
     return {
         name
         for name, orders in ends.items()
@@ -360,7 +378,7 @@ def _mirrors(domain: Domain, found: Conditions, fields: Mapping[str, int]) -> se
 
 
 def _axes(
-    boxed: Sequence[Condition], mirrors: set[str]
+    boxed: Sequence[Condition], mirrors: set[str], time: Sequence[str]
 ) -> tuple[list[Axis], list[Condition]]:
     """Returns coordinates with conditions at their ends, and conditions left."""
     by_place: dict[int, dict[str, dict[int, Condition]]] = {}
@@ -369,8 +387,7 @@ def _axes(
         face = _box_face(c)
         ends = by_place.setdefault(c.side.start + face.axis, {})
         orders = ends.setdefault(c.side.name, {})
-        tied = isinstance(c.value, Mixed) and c.side.name not in mirrors
-        if tied or c.order in orders:
+        if c.order in orders:
             left.append(c)
         else:
             orders[c.order] = c
@@ -378,25 +395,30 @@ def _axes(
     for place, ends in by_place.items():
         kept = []
         for name, orders in ends.items():
-            if name in mirrors:
-                kept.append([orders[1]])
+            if 1 in orders and 0 not in orders and name.partition("=")[0] not in time:
+                kept.append([orders.pop(1)])
+                left += orders.values()
                 continue
+            if 1 in orders and isinstance(orders[1].value, Mixed):
+                left.append(orders.pop(1))
             m = next(k for k in range(len(orders) + 1) if k not in orders)
             left += [c for order, c in orders.items() if order > m]
             if m:
                 kept.append([orders[k] for k in range(m)])
         if kept:
-            axes.append(_axis(place, kept))
+            axes.append(_axis(place, kept, mirrors))
     return axes, left
 
 
-def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
+def _axis(place: int, kept: Sequence[Sequence[Condition]], mirrors: set[str]) -> Axis:
     """Returns one coordinate, with the polynomials that blend its ends."""
     face = _box_face(kept[0][0])
     low, high = face.low[face.axis], face.high[face.axis]
-    rates = [_rate(end) for end in kept]
+    alone = [end[0] for end in kept if end[0].order == 1]
+    tied = [c for c in alone if c.side.name not in mirrors]
+    is_tied = lambda end: end[0].side.name in {c.side.name for c in tied}
     demands = [(_where(c), c.order) for end in kept for c in end]
-    demands += [(_where(e[0]), 0) for e, rate in zip(kept, rates, strict=True) if rate]
+    demands += [(_where(c), 0) for c in tied]
     sizes = (len(demands), len(demands) + 1)  # of slopes alone one is not enough
     tables = [
         np.array(
@@ -407,12 +429,16 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
     table = next(t for t in tables if np.linalg.matrix_rank(t) == len(demands))
     solved = np.linalg.pinv(table)
     solved = np.round(5040 * solved) / 5040 + 0.0  # exact: they are small fractions
-    ends, start = [], 0
-    for end, rate in zip(kept, rates, strict=True):
-        blends = []
+    ends, start, beside = [], 0, iter(solved.T[len(demands) - len(tied) :])
+    for end in kept:
+        blends, rate = [], None
         for k, c in enumerate(end):
-            scale = (high - low) ** c.order
-            blends.append(tuple((scale * solved[:, start + k]).tolist()))
+            blend = (high - low) ** c.order * solved[:, start + k]
+            if is_tied(end):
+                rate = _rate(c)
+                more = rate * (high - low) ** 2  # as large as what is to be reached
+                blend = (blend + more * next(beside)) / (1 + more * rate)
+            blends.append(tuple(blend.tolist()))
         start += len(end)
         values = tuple(_read(c) for c in end)
         at, orders = _box_face(end[0]).value, tuple(c.order for c in end)
@@ -420,8 +446,8 @@ def _axis(place: int, kept: Sequence[Sequence[Condition]]) -> Axis:
     powers, mirrored = [0, 0], [False, False]
     for end in kept:
         where = int(_where(end[0]))
-        mirrored[where] = end[0].order == 1
-        powers[where] = 0 if mirrored[where] else len(end)
+        mirrored[where] = end[0].order == 1 and not is_tied(end)
+        powers[where] = 0 if end[0].order == 1 else len(end)
     both = (powers[0], powers[1]), (mirrored[0], mirrored[1])
     return Axis(place, low, high - low, tuple(ends), *both)
 
@@ -430,8 +456,8 @@ def _where(condition: Condition) -> float:
     return 0.0 if _box_face(condition).is_lower else 1.0
 
 
-def _rate(end: Sequence[Condition]) -> float:
-    value = end[0].value
+def _rate(condition: Condition) -> float:
+    value = condition.value
     return value.rate if isinstance(value, Mixed) else 0.0
 
 
