@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from osculate import core, curve, solve, train
+from osculate.core import trainable
 from osculate.solve import _estimate
 
 PI = jnp.pi
@@ -55,9 +56,22 @@ def test_estimate_is_near_the_true_error(key):
 def test_the_error_of_a_large_network_is_sought_beside_it(key, monkeypatch):
     monkeypatch.setattr(_estimate, "MOST_WEIGHTS", 10)
     result = fitted(line(), key, steps=30, width=9)
+    sought = trainable(_estimate.enlarged.__wrapped__(result.value, key)["net"])[0]
+    assert sum(a.size for a in jax.tree.leaves(sought)) == _estimate.MORE_RIDGES
     larger = solve.certify(line(), result.objective, result.value, result.samples, key)
     truth = error_of(result)
     assert truth / 3 < larger.relative < 3 * truth
+
+
+def test_what_hardly_matters_takes_no_step(key):
+    """A column of rounding errors, and what is left of a residual, ask for 1e16."""
+    J, noise = jr.normal(key, (50, 5)), 1e-16 * jr.normal(jr.fold_in(key, 1), (50, 1))
+    J = jnp.concatenate([J, noise], axis=1)
+    truth, rough = jnp.array([1.0, -2.0, 0.5, 3.0, 1.0, 0.0]), jr.normal(key, (50,))
+    gradient = J.T @ (J @ truth + 0.01 * rough)
+    step = _estimate._step(J.T @ J, gradient, jnp.asarray(1e-11))
+    np.testing.assert_allclose(step[:5], -truth[:5], atol=0.05)
+    assert abs(step[5]) < 1e8  # of which 1e-16 counts; 1e14 without a floor
 
 
 def test_too_few_points_are_noticed(key):

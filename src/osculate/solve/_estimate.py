@@ -22,6 +22,7 @@ from ._windows import Amended, Windows
 RIDGES, STEEPEST = 200, 12.0  # added to a network, for each field
 MORE_RIDGES, STEEPER = 1500, 30.0  # alone, shared by the fields
 MOST_WEIGHTS = 5000  # that ridge functions are added to
+FAINT, TINY = 1e-16, 1e-300  # of squares, over the largest and alone
 LEVELS = (1e-11, 1e-9, 1e-7)  # the least that can be factored is taken
 
 
@@ -116,9 +117,10 @@ def estimate(
     """Estimates the error of a solution by the step that Gauss and Newton would take.
 
     The residuals at fresh points are linearized in the weights of the network and of
-    the ridge functions added to it, which satisfy the same hard conditions. The
-    least-squares step is the error, as far as these functions can show it. Fields that
-    are known but for a constant are compared without it.
+    the ridge functions added to it (of large networks, and windows of time, in those of
+    ridge functions alone), which satisfy the same hard conditions. The least-squares
+    step is the error, as far as these functions can show it. Fields that are known but
+    for a constant are compared without it.
 
     Args:
         problem: The problem.
@@ -184,8 +186,13 @@ def _fixed(a: Float[Array, "N ..."], floating: bool) -> Float[Array, "N ..."]:
 def _step(
     G: Float[Array, "P P"], gradient: Float[Array, " P"], level: Array
 ) -> Float[Array, " P"]:
-    """Returns the least-squares step, with a ridge in units of each parameter's own."""
-    root = jnp.sqrt(jnp.maximum(jnp.diag(G), jnp.finfo(G.dtype).tiny))
+    """Returns the least-squares step, with a ridge in units of each parameter's own.
+
+    Parameters that hardly matter have no such unit: nothing but rounding is left of
+    what they do, and a step far enough to make it count would be one into nonsense.
+    """
+    own = jnp.diag(G)
+    root = jnp.sqrt(jnp.maximum(own, jnp.maximum(FAINT * own.max(), TINY)))
     scaled = G / root[:, None] / root[None]
     unit = jnp.eye(len(root), dtype=G.dtype)
     factor = jnp.linalg.cholesky(scaled + level * unit)
