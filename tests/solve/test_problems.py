@@ -262,6 +262,10 @@ def test_measurements_are_values_of_the_reference():
         known = problem.reference(**dict(zip(problem.domain.names, x.T, strict=True)))
         for field, y in problem.observed.y.items():
             np.testing.assert_allclose(y, known[field], rtol=1e-13)
+        with jax.enable_x64(False):
+            single = PROBLEMS[name].make().observed.y
+        for field, y in problem.observed.y.items():
+            np.testing.assert_array_equal(single[field], y)
 
 
 def test_the_flow_through_the_centre_lines_of_the_cavity_is_zero():

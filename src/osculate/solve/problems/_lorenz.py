@@ -1,5 +1,6 @@
 """Lorenz' equations, their parameters to be found."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
@@ -29,6 +30,8 @@ def solution(t: ArrayLike) -> dict[str, Array]:
 def make() -> Problem:
     """Declares the problem."""
     t = np.linspace(0, END, ROWS)
+    with jax.enable_x64(True):  # measured in double precision, whoever asks
+        measured = solution(t)
     return problem(
         domain=time(t=(0, END)),
         equation=lambda x, y, z, x_t, y_t, z_t, sigma, rho, beta: (
@@ -39,7 +42,7 @@ def make() -> Problem:
         fields="x y z",
         initial=dict(zip("xyz", START, strict=True)),
         unknowns=dict.fromkeys(TRUTH, 1.0),
-        data={"t": t, **solution(t)},
+        data={"t": t, **measured},
         reference=solution,
     )
 

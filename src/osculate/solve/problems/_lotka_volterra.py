@@ -1,5 +1,6 @@
 """Lotka's and Volterra's predators and prey, their rates to be found."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
@@ -28,6 +29,8 @@ def solution(t: ArrayLike) -> dict[str, Array]:
 def make() -> Problem:
     """Declares the problem."""
     t = np.linspace(0, END, ROWS)
+    with jax.enable_x64(True):  # measured in double precision, whoever asks
+        measured = solution(t)
     return problem(
         domain=time(t=(0, END)),
         equation=lambda prey, prey_t, predator, predator_t, alpha, beta, gamma, delta: (
@@ -37,7 +40,7 @@ def make() -> Problem:
         fields="prey predator",
         initial={"prey": START[0], "predator": START[1]},
         unknowns=dict.fromkeys(TRUTH, 1.0),
-        data={"t": t, **solution(t)},
+        data={"t": t, **measured},
         reference=solution,
     )
 
