@@ -12,7 +12,7 @@ import osculate
 from osculate import solve, tasks, train
 from osculate.core import InputError
 from osculate.tasks import _export_fields
-from osculate.tasks._solver import SolveSettings, solver_for
+from osculate.tasks._solver import METHODS, SolveSettings, solver_for
 
 LINE = solve.interval(x=(0, 1))
 
@@ -37,14 +37,14 @@ def solution():
         ({"x=lower": {"u_x": 0.0}, "x=upper": 0.0}, lambda x: (x**3 - 1) / 6),
         ({"x=lower": 0.0, "x=upper": {"u_n": 0.5}}, lambda x: x**3 / 6),
         (
-            {"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 3 * u - 1.0},
+            {"x=lower": 0.0, "x=upper": lambda u, u_n: u_n + 30 * u - 5.5},
             lambda x: x**3 / 6,
         ),
     ],
 )
 def test_a_slope_alone_leaves_higher_derivatives_free(boundary, exact):
     bent = solve.problem(LINE, lambda u_xx, x: u_xx - x, boundary=boundary)
-    found = tasks.solve(bent, width=8, depth=1, points=64, budget="1000steps")
+    found = tasks.solve(bent, width=8, depth=1, points=64, budget="300steps")
     x = np.linspace(0, 1, 50)
     assert np.abs(found(x=x) - exact(x)).max() < 1e-6
     assert found.error_estimate < 1e-4
@@ -206,6 +206,7 @@ def test_source_that_is_not_finite_is_named():
         ({"budget": "error=2"}, "between 0 and 1"),
         ({"method": "adm"}, "expected auto.*'adam'"),
         ({"method": "adam+lbfgs+ssbroyden"}, "two of them"),
+        ({"method": "adam+lbfg"}, "'lbfgs'"),
         ({"method": "adam+lbfgs", "windows": 2}, "one method"),
         ({"width": 0}, "1 or more"),
         ({"starts": 0}, "1 or more"),
@@ -239,6 +240,8 @@ def test_one_method_hands_over_to_another(budget):
     last, first = ended[0].record["validation"], begun[0].record["validation"]
     assert last <= first
     assert found.words["method"] == "adam+ssbroyden"
+    solver = solver_for(declared(), SolveSettings(method="adam+ssbroyden"))
+    assert (solver.begins, solver.first) == (solver.first, METHODS["adam"]())
 
 
 def test_networks_that_are_large_are_not_given_a_dense_matrix():
@@ -249,6 +252,17 @@ def test_networks_that_are_large_are_not_given_a_dense_matrix():
     ):
         settings = SolveSettings(width=width, depth=3, windows=windows)
         assert solver_for(declared(), settings).name == name
+    waves = {"width": 50, "depth": 2, "harmonics": 60}
+    ring = solve.problem(
+        LINE, lambda u_xx, u: u_xx - u, boundary={"x": solve.periodic()}
+    )
+    assert solver_for(ring, SolveSettings(**waves)).name == "adam+lbfgs"
+
+
+def test_a_hint_yields_to_what_does_not_go_with_it():
+    for choice in ({"method": "adam+lbfgs"}, {"starts": 2}, {"budget": "error=1e-3"}):
+        assert SolveSettings(**choice).or_else({"windows": 4}).parts == 1
+    assert SolveSettings().or_else({"windows": 4}).parts == 4
 
 
 def test_the_best_of_several_networks_goes_on(tmp_path):

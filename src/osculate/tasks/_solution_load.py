@@ -39,9 +39,9 @@ def read_solution(run: RunFolder, problem: Problem | None) -> Solution:
         problem = _problem_of(run, problem)
         if fingerprint(problem) != recipe["problem"]["operations"]:
             raise InputError(
-                f"{run.path}: was solved for another problem; it declared\\n"
+                f"{run.path}: was solved for another problem; it declared\n"
                 + "; ".join(recipe["problem"]["declared"][:3])
-                + ".\\nPass the problem that it was solved for."
+                + ".\nPass the problem that it was solved for."
             )
         net, unknowns = unpack_solution(read(MODEL), run.path / MODEL)
         asked = problem

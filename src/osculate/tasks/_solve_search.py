@@ -83,9 +83,10 @@ def _begun(
     journal: Journal, start: Start, goal: Goal
 ) -> tuple[PyTree[Any], int | None]:
     """Returns the network that goes on, of several the best, and the steps left."""
-    count, steps = len(start.models), goal.steps
+    count, steps, solver = len(start.models), goal.steps, start.solver
     if count == 1:
         return start.models[0], steps
+    start = start._replace(solver=solver._replace(optimizer=solver.begins))
     each = BEGINNING if steps is None else min(BEGINNING, steps // (2 * count))
     found = []
     for k, model in enumerate(start.models):
@@ -103,10 +104,10 @@ def _handed_over(
     journal: Journal, start: Start, goal: Goal, model: PyTree[Any], steps: int | None
 ) -> tuple[PyTree[Any], int | None]:
     """Returns what the method that begins has found, if there is one, and the rest."""
-    optimizer = start.solver.first
-    if optimizer is None:
+    solver = start.solver
+    if solver.first is None:
         return model, steps
-    begun = start._replace(solver=start.solver._replace(optimizer=optimizer))
+    begun = start._replace(solver=solver._replace(optimizer=solver.begins))
     if steps is not None:
         share = max(int(FIRST * steps), 1)
         result = _fit(journal, "beginning", begun, model, share, None)

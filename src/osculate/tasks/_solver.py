@@ -1,13 +1,17 @@
 """How a problem is solved: the network, its points, the method, and why."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, final
 
+import equinox as eqx
+import jax
+import jax.random as jr
 import optax
 
 from osculate import curve, solve, train
-from osculate.core import InputError, Optimizer, did_you_mean
+from osculate.core import InputError, Optimizer, did_you_mean, trainable
 
 from ._budget import parse_goal
 
@@ -73,7 +77,8 @@ class SolveSettings:
         free = {n: v for n, v in hints.items() if getattr(self, n) == usual[n]}
         goal = parse_goal(self.budget)
         few = goal.steps is not None and goal.steps < free.get("windows", 1)
-        if self.starts > 1 or goal.error is not None or few:
+        two = "+" in self.method
+        if self.starts > 1 or goal.error is not None or few or two:
             free.pop("windows", None)  # these do not go together
         return dataclasses.replace(self, **free)
 
@@ -153,6 +158,11 @@ class Solver(NamedTuple):
     first: Optimizer | None
     why: str
 
+    @property
+    def begins(self) -> Optimizer:
+        """The method of the first steps."""
+        return self.first or self.optimizer
+
 
 def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
     """Chooses by the equation: linear ones take a smaller network and fewer points.
@@ -171,8 +181,10 @@ def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
     adaptive = not linear if settings.adaptive is None else settings.adaptive
     adaptive = adaptive and settings.form == "residual"
     width, depth = settings.width or width, settings.depth or depth
-    inputs = D + 2 * settings.num_waves
-    weights = width * (inputs + (depth - 1) * width + len(problem.fields))
+    sizes = {**network_choices(settings), "width": width, "depth": depth}
+    model = lambda key: trainable(solve.model_of(problem, **sizes, key=key))[0]
+    shapes = eqx.filter_eval_shape(model, jr.key(0))
+    weights = sum(math.prod(a.shape) for a in jax.tree.leaves(shapes))
     name = settings.method
     if name == "auto":
         many = "lbfgs" if settings.parts > 1 else "adam+lbfgs"
@@ -193,13 +205,14 @@ def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
 
 def _refuse_method(settings: SolveSettings) -> None:
     """Refuses a method that there is not, or cannot be handed over to."""
-    names = settings.method.split("+")
-    known = all(name in METHODS for name in names) and len(names) <= 2
-    if settings.method != "auto" and not known:
+    names = str(settings.method).split("+")
+    other = [name for name in names if name not in METHODS]
+    if settings.method != "auto" and (other or len(names) > 2):
         raise InputError(
             f"method is {settings.method!r}; expected auto, {', '.join(METHODS)}, or "
             f"two of them, the first to begin: adam+ssbroyden."
-            f"{did_you_mean(names[0], METHODS)}\nLeave it out for the usual one."
+            f"{did_you_mean((other or names)[0], METHODS)}\nLeave it out for the usual "
+            "one."
         )
     if len(names) == 2 and settings.parts > 1:
         raise InputError(
