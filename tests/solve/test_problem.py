@@ -55,6 +55,7 @@ def test_burgers_takes_a_dozen_lines():
         ({"boundary": {"x": [1.0, 2.0]}}, "prescribed twice"),
         ({"boundary": {"x": np.zeros(2)}}, "of shape .2,."),
         ({"boundary": {"x": {"v": 0.0}}}, "'v' is no field"),
+        ({"boundary": {"x": {"u_n": lambda u: 2 * u}}}, "does not ask for u_n"),
         ({"constants": {"x": 1.0}}, "declared twice"),
         ({"constants": {"k": "wide"}}, "constants: k is 'wide'"),
         ({"fields": {"u": 0, "v": 0}}, "does not say of which field"),

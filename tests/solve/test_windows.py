@@ -136,7 +136,7 @@ def test_what_windows_before_contribute_is_computed_once(key):
 
 
 def test_a_coordinate_whose_name_ends_as_that_of_time():
-    leaky = {"height=lower": lambda u_n, u: u_n + u, "height=upper": 0.0}
+    leaky = {"height=lower": lambda u_n, u: u_n + u**3, "height=upper": 0.0}
     problem = solve.problem(
         solve.interval(height=(0, 1)) * solve.time(t=(0, 1)),
         lambda u_t, u_heightheight: u_t - u_heightheight,

@@ -161,6 +161,12 @@ def _named(side: Side, name: str, value: Any, words: Words) -> Condition:
     what = f"the condition on {name} at {side.name}"
     found = given(value, words, what)
     if isinstance(found, diff.Equation):
+        if _readings(name, words) and name not in found.derivatives:
+            raise InputError(
+                f"`solve.problem`: {what} is a function of {list(found.derivatives)}: "
+                f"what vanishes there, and it does not ask for {name}.\nWrite all of "
+                f"it: lambda {', '.join(found.arguments)}, {name}: {name} - (...)."
+            )
         return Condition(side, name, "", -1, found)
     if name in words.fields:
         return _checked(Condition(side, name, name, 0, found), words)

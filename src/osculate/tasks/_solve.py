@@ -69,10 +69,12 @@ def solve(
         points: Points of the equation; by default by the problem.
         adaptive: Whether they are drawn anew where the residual is large; likewise.
         method: `auto`, `ssbroyden`, `levenberg_marquardt`, `lbfgs` or `adam`; or two
-            of them, as in `adam+ssbroyden`: the first takes a fifth of the budget.
+            of them, as in `adam+ssbroyden`: the first takes a fifth of the budget, and
+            the steps of several starts.
         form: `residual`; or `energy`, the method of Ritz, for problems declared by one.
         starts: How many networks are begun with other weights; after 400 steps each, in
-            half of the budget at most, the one that is best at fresh points goes on.
+            half of the budget at most, the one that is best at fresh points goes on
+            with what is left.
         windows: How many networks share time, one after the other: each begins where
             the one before ended. For times that are long beside what happens in them;
             by default by the problem.
