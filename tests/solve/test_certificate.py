@@ -127,7 +127,8 @@ def test_adaptive_points_gather_where_the_residual_is_large(key):
 
 
 def test_weights_make_traces_equal(key):
-    problem = line(boundary={"x=lower": lambda u_n: u_n + 1.0, "x=upper": 0.0})
+    tied = lambda u, u_n: u_n + u**3 + 1.0
+    problem = line(boundary={"x=lower": tied, "x=upper": 0.0})
     model = solve.model_of(problem, width=4, depth=1, key=key)
     samples = solve.samples_of(problem, solve.Counts(30, 1), key)
     plain = solve.objective_of(problem)
