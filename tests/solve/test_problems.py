@@ -209,6 +209,12 @@ def test_allen_cahn_starts_as_declared():
     np.testing.assert_allclose(series, u0[:-20], atol=1e-6)
 
 
+def test_allen_cahn_warns_of_no_kink_of_its_own():
+    drawn = solve.samples_of(made("allen-cahn"), solve.Counts(8, 4), jr.key(0))
+    lifted = drawn["equation"].x.lift
+    assert all(np.isfinite(value).all() for value in lifted.values())
+
+
 def test_allen_cahn_is_not_known_between_the_points():
     with pytest.raises(InputError, match=r"between the points.*\n.*k/256 and t = k"):
         _allen_cahn.tabulated(0.001, 0.5)

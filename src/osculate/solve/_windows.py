@@ -50,8 +50,8 @@ class Times(eqx.Module):
 
     def holding(self, x: Float[Array, " D"]) -> Float[Array, ""]:
         """Returns the window that a point lies in; the last one beyond the end."""
-        k = jnp.floor(self.since(jax.lax.stop_gradient(x), jnp.zeros_like(x[0])))
-        return jnp.clip(k, 0.0, self.count - 1.0)
+        begun = self.since(x, jnp.zeros_like(x[0])) >= jnp.arange(1.0, self.count)
+        return jnp.sum(begun).astype(x.dtype)
 
     def placed(self, x: Float[Array, "N D"], k: Array) -> Float[Array, "N D"]:
         """Moves points of all of time into window k."""
@@ -285,7 +285,7 @@ def _with_now(trial: Trial) -> Windows:
 
 
 def _at(trial: Trial, net: PyTree[Any], windows: Windows, k: int) -> Trial:
-    at = jnp.asarray(float(k))
+    at = jnp.asarray(k, jnp.result_type(float))
     window = Window(net, Fixed(at), windows.times)
     return dataclasses.replace(trial, net=window, before=Fixed(Before(windows, at)))
 

@@ -56,7 +56,7 @@ def start(x: Array, t: Array, diffusion: Array, reaction: Array) -> Array:
         The initial state at t = 0; later without a kink.
     """
     s, c = 2 / jnp.pi * jnp.cos(jnp.pi * x / 2), -11 * jnp.pi**2 / 12
-    q = 4 * diffusion * jnp.maximum(t, SOONEST)
+    q = 4 * diffusion * jnp.where(t > SOONEST, t, SOONEST)
     step, bell = jax.lax.erf(s / jnp.sqrt(q)), jnp.exp(-(s**2) / q)
     bell = jnp.sqrt(q / jnp.pi) * bell
     first = s * step + bell
