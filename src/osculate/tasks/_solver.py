@@ -16,6 +16,7 @@ from osculate.core import InputError, Optimizer, did_you_mean, trainable
 from ._budget import parse_goal
 
 RATE = 1e-3  # of Adam
+NONLINEAR = 30  # least width in two coordinates or more
 METHODS: dict[str, Callable[[], Optimizer]] = {
     "ssbroyden": curve.ssbroyden,
     "levenberg_marquardt": curve.levenberg_marquardt,
@@ -177,6 +178,7 @@ def solver_for(problem: solve.Problem, settings: SolveSettings) -> Solver:
     linear, D = solve.is_linear(problem), len(problem.domain.names)
     depth, points = (2, 900) if linear else (3, 4000)
     width = 20 + 4 * max(0, len(problem.fields) - 1) + 4 * max(0, D - 2)
+    width = width if linear or D == 1 else max(width, NONLINEAR)
     points = points if D <= 2 else max(points, 3000)
     adaptive = not linear if settings.adaptive is None else settings.adaptive
     adaptive = adaptive and settings.form == "residual"

@@ -177,7 +177,7 @@ ENTRY = Entry(
     title="Allen-Cahn equation, periodic, diffusion 1e-4",
     make=make,
     grid={"x": 2 * CELLS + 1, "t": ROWS + 1},
-    network={"width": 20, "depth": 3},
+    network={"width": 30, "depth": 3},
     floor=1e-11,
     source="Raissi, Perdikaris and Karniadakis (2019), Physics-informed neural "
     "networks; reference: 2049 cosines, and exponential time differencing of Kassam "

@@ -68,7 +68,7 @@ ENTRY = Entry(
     title="Burgers' equation, nu = 0.01 / pi",
     make=make,
     grid={"x": 256, "t": 100},
-    network={"width": 20, "depth": 3},
+    network={"width": 30, "depth": 3},
     floor=1e-12,
     source="Raissi, Perdikaris and Karniadakis (2019), Physics-informed neural "
     "networks; reference by the transform of Cole and Hopf (Basdevant et al. 1986).",
