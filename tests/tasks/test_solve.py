@@ -1,8 +1,12 @@
 """The job of solving, in memory and on disk."""
 
 import json
+import threading
+import time
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import meshio
 import numpy as np
@@ -11,10 +15,11 @@ import pytest
 import osculate
 from osculate import solve, tasks, train
 from osculate.core import InputError
-from osculate.tasks import _export_fields
+from osculate.tasks import _export_fields, _lookout, _solve_search
 from osculate.tasks._solver import METHODS, SolveSettings, solver_for
 
 LINE = solve.interval(x=(0, 1))
+is_shape = lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)
 
 
 def declared(**changes):
@@ -259,6 +264,21 @@ def test_networks_that_are_large_are_not_given_a_dense_matrix():
     assert solver_for(ring, SolveSettings(**waves)).name == "adam+lbfgs"
 
 
+@pytest.mark.parametrize(
+    ("domain", "equation", "width"),
+    [
+        (LINE * solve.time(t=(0, 1)), lambda u_t, u_xx: u_t - u_xx, 20),
+        (LINE * solve.time(t=(0, 1)), lambda u_t, u_xx, u: u_t - u_xx + u**3, 30),
+        (solve.time(t=(0, 1)), lambda u_t, u: u_t + u**3, 20),
+    ],
+    ids=["linear", "nonlinear", "one coordinate"],
+)
+def test_nonlinear_equations_get_wider_layers(domain, equation, width):
+    boundary = {"x": 0.0} if "x" in domain.names else None
+    declared = solve.problem(domain, equation, initial=0.0, boundary=boundary)
+    assert solver_for(declared, SolveSettings()).width == width
+
+
 def test_a_hint_yields_to_what_does_not_go_with_it():
     for choice in ({"method": "adam+lbfgs"}, {"starts": 2}, {"budget": "error=1e-3"}):
         assert SolveSettings(**choice).or_else({"windows": 4}).parts == 1
@@ -354,12 +374,42 @@ def test_a_source_that_fails_in_a_later_window_is_found_before_the_first():
         tasks.solve(swing(), budget="2steps", **IN_WINDOWS)
 
 
-def test_windows_share_the_seconds():
-    legs = {}
+def test_the_error_of_now_is_told_while_a_fit_goes_on(monkeypatch):
+    monkeypatch.setattr(_lookout, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(_lookout, "SHARE", 1.0)
+    told, enough = [], threading.Event()
+
+    def watch(_, progress):
+        if not enough.is_set():
+            time.sleep(0.2)  # a fit that takes as long as two estimates
+        told.append(progress.record.get("estimated_error"))
+        if len(set(told)) > 2:
+            enough.set()
+
+    small = {"width": 6, "depth": 1, "points": 64}
+    found = tasks.solve(declared(), watch=watch, **small, budget="20000steps")
+    first, *later = list(dict.fromkeys(told))
+    assert first is None
+    assert later[0] > later[-1] > 0
+    assert "estimated_error" not in found.result.history
+
+
+def test_windows_share_the_seconds(monkeypatch):
+    legs, looked, certify = {}, [], _solve_search.certify_windows
+
+    def noted(problem, objective, model, fits, key):
+        shapes = eqx.filter_eval_shape(lambda: (model, fits[0]))
+        looked.append((threading.current_thread(), eqx.filter(shapes, is_shape)))
+        return certify(problem, objective, model, fits, key)
+
+    monkeypatch.setattr(_solve_search, "certify_windows", noted)
     watch = lambda leg, progress: legs.update({leg: progress.step})
     found = tasks.solve(swing(), watch=watch, budget="4s", **IN_WINDOWS)
     assert list(legs) == ["beginning", "window 1", "window 2", "window 3"]
     assert found.result.stats["steps"] >= 3
+    (beside, begun), (after, ended) = looked
+    assert after is threading.main_thread() is not beside
+    assert eqx.tree_equal(begun, ended)  # so that nothing is compiled twice
 
 
 def test_names_of_the_library_are_suggested():

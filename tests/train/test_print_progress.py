@@ -8,10 +8,10 @@ from osculate.core import Status
 from osculate.train import Progress, print_progress
 
 
-def look(step, seconds, *, steps: int | None = 100, status=None, **record):
+def look(step, seconds, *, steps: int | None = 100, status=None, limit=None, **record):
     record = {"step": step, "loss": 0.125, **record}
     history = {"step": np.arange(step + 1)}
-    return Progress(step, steps, None, record, history, seconds, status)
+    return Progress(step, steps, None, record, history, seconds, status, limit)
 
 
 class Terminal(io.StringIO):
@@ -31,10 +31,10 @@ def test_lines_of_a_file():
         "step 40 of 100  loss 0.125  validation 0.5  11 s, about 12 s left",
     ]
     observe(look(10, 1.0, steps=None))  # another fit
-    observe(look(20, 2.0, steps=None))
+    observe(look(20, 2.0, steps=None, limit=60))
     assert told.getvalue().splitlines()[3:] == [
         "step 10  loss 0.125  1 s",
-        "step 20  loss 0.125  2 s",
+        "step 20  loss 0.125  2 s of 60 s",
     ]
 
 

@@ -24,7 +24,7 @@ class Bar:
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
-            TextColumn("{task.completed:>5.0f} steps"),
+            TextColumn("{task.fields[step]:>5.0f} steps"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
         )
@@ -52,8 +52,12 @@ class Bar:
         if leg not in self._lines:
             for line in self._lines.values():
                 self._bars.stop_task(line)
-            self._lines[leg] = self._bars.add_task(leg, total=progress.steps)
-        self._bars.update(self._lines[leg], completed=progress.step)
+            self._lines[leg] = self._bars.add_task(leg, step=0)
+        done, total = progress.step, progress.steps
+        if total is None:
+            done, total = progress.seconds, progress.limit
+        at = self._lines[leg]
+        self._bars.update(at, completed=done, total=total, step=progress.step)
         parts = [
             f"{name.rpartition('.')[2]} {value:.1e}"
             for name, value in progress.record.items()

@@ -1,18 +1,17 @@
 """The job of solving: from a declared problem to a solution and what it is worth."""
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from osculate import train
 from osculate.solve import Problem
 from osculate.solve.problems import named
 
 from ._budget import parse_goal
+from ._lookout import Lookout, Watch
 from ._open import journal_of, opened
 from ._place import refuse_taken
 from ._solution import Solution, finish_solution
@@ -20,8 +19,6 @@ from ._solution_recipe import refuse_other_problem, solution_recipe
 from ._solve_search import search
 from ._solve_start import start_of
 from ._solver import SolveSettings
-
-Watch = Callable[[str, train.Progress], None]
 
 
 def solve(
@@ -81,7 +78,9 @@ def solve(
         budget: `"60s"`, compilation included; `"5000steps"` (resumes bit by bit); or
             `"error=1e-6"`, the estimated relative error, in 10 minutes at most.
         seed: Seed of weights and points.
-        watch: Called with the name of the fit and its progress after each chunk.
+        watch: Called with the name of the fit and its progress after each chunk; the
+            record of it tells the `estimated_error` as soon as it is known, which is
+            estimated beside the fit from time to time, not in windows.
 
     Returns:
         The solution.
@@ -114,11 +113,10 @@ def solve(
         start = start_of(task.problem, settings)
         recipe = solution_recipe(task.name, task.problem, task.grid, settings)
         with opened(out, recipe, refuse_other_problem, force, resume) as run:
-            goal, running = parse_goal(budget), threading.Event()
-            journal = journal_of(run, _noting(running, watch), began)
-            if goal.steps is not None:
-                running.set()  # no step is lost by compiling everything at once
-            found = search(journal, start, goal, running)
+            goal = parse_goal(budget)
+            # With steps to take, none is lost by compiling everything at once.
+            lookout = Lookout(watch, running=goal.steps is not None)
+            found = search(journal_of(run, lookout, began), start, goal, lookout)
             solution = Solution(
                 task.problem,
                 found.result,
@@ -153,14 +151,3 @@ def _task(problem: Problem | str, name: str | None) -> Task:
         entry = named(problem)
         return Task(entry.name, entry.make(), entry.choices, entry.grid)
     return Task(name or "problem", problem, {}, {})
-
-
-def _noting(running: threading.Event, watch: Watch | None) -> Watch:
-    """Tells when the first chunk is through, besides what watches."""
-
-    def look(leg: str, progress: train.Progress) -> None:
-        running.set()
-        if watch is not None:
-            watch(leg, progress)
-
-    return look

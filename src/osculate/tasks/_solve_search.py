@@ -1,13 +1,10 @@
 """The search for a solution: fits until the goal is reached, then a certificate."""
 
-import contextlib
 import dataclasses
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import PyTree
@@ -23,6 +20,7 @@ from osculate.solve import (
 
 from ._budget import Goal
 from ._journal import Journal
+from ._lookout import Lookout
 from ._solve_start import Start, in_next_window
 
 ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
@@ -38,29 +36,29 @@ class Found(NamedTuple):
     certificate: Certificate
 
 
-def search(
-    journal: Journal, start: Start, goal: Goal, running: threading.Event
-) -> Found:
+def search(journal: Journal, start: Start, goal: Goal, lookout: Lookout) -> Found:
     """Fits until the goal is reached, and certifies.
 
     Args:
         journal: Runs the fits.
         start: What they begin from.
         goal: What ends them.
-        running: Set once the first chunk of steps is through.
+        lookout: Watches them.
 
     Returns:
         The fit and its certificate.
     """
     if start.models[0]["net"].before is not None:
-        return _windows(journal, start, goal)
+        return _windows(journal, start, goal, lookout)
 
-    def judged(model: PyTree[Any], samples: Mapping[str, Samples]) -> Certificate:
+    def judged(
+        model: PyTree[Any], samples: Mapping[str, Samples] = start.samples
+    ) -> Certificate:
         objective, seen = start.judged or (start.objective, samples)
         key = jr.fold_in(start.key, 1)
         return certify(start.problem, objective, model, seen, key)
 
-    with _beside(judged, start, running):
+    with lookout.beside(judged, start.models[0], left=_left(journal, goal)):
         model, steps = _handed_over(journal, start, goal, *_begun(journal, start, goal))
         if goal.error is None:
             seconds = None
@@ -71,12 +69,19 @@ def search(
             result = _fit(journal, f"{LEG} 1", start, model, None, ROUND)
     certificate, k = judged(result.value, result.samples), 1
     while goal.error is not None and journal.seconds < MOST_SECONDS:
+        lookout.tell(certificate)
         if certificate.relative <= goal.error and not certificate.doubts:
             break
         leg = (f"{LEG} {k + 1}", start, result.value, None, ROUND * 2**k)
         result, k = _fit(journal, *leg), k + 1
         certificate = judged(result.value, result.samples)
     return Found(result, certificate)
+
+
+def _left(journal: Journal, goal: Goal) -> Callable[[], float]:
+    """Returns what tells the seconds that are left."""
+    end = math.inf if goal.seconds is None else goal.seconds
+    return lambda: end - journal.seconds
 
 
 def _begun(
@@ -117,30 +122,31 @@ def _handed_over(
     return _fit(journal, "beginning", begun, model, None, seconds).value, None
 
 
-@contextlib.contextmanager
-def _beside(
-    judged: Callable[..., Certificate], start: Start, running: threading.Event
-) -> Iterator[None]:
-    """Compiles the certificate on another thread, once the fit is running."""
-    ended = threading.Event()
-
-    def work() -> None:
-        running.wait()
-        if not ended.is_set():
-            with jax.enable_x64(True):
-                judged(start.models[0], start.samples)
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(work)
-        try:
-            yield
-        finally:
-            ended.set()
-            running.set()
-
-
-def _windows(journal: Journal, start: Start, goal: Goal) -> Found:
+def _windows(journal: Journal, start: Start, goal: Goal, lookout: Lookout) -> Found:
     """Fits one window of time after the other, and certifies all."""
+
+    def judged(
+        model: PyTree[Any],
+        fits: Sequence[tuple[PyTree[Any], Mapping[str, Samples]]] = (
+            (start.models[0], start.samples),
+        ),
+    ) -> Certificate:
+        of = start.problem, start.objective, model
+        return certify_windows(*of, fits, jr.fold_in(start.key, 1))
+
+    begin, left = all_windows(start.models[0]), _left(journal, goal)
+    with lookout.beside(judged, begin, left=left, again=False):
+        results, compiling = _one_by_one(journal, start, goal)
+    found = _joined(results)
+    found.stats["seconds"] += compiling
+    fits = [(result.value, result.samples) for result in results]
+    return Found(found, judged(found.value, fits))
+
+
+def _one_by_one(
+    journal: Journal, start: Start, goal: Goal
+) -> tuple[list[Result], float]:
+    """Returns the fits of all windows, and the seconds before the first."""
     model, results, compiling = start.models[0], [], 0.0
     if goal.steps is None:  # what is compiled is not the first window's to pay
         beginning = _fit(journal, "beginning", start, model, 1, None)
@@ -157,12 +163,7 @@ def _windows(journal: Journal, start: Start, goal: Goal) -> Found:
             start = in_next_window(start, results[-1].value)
             model = start.models[0]
         results.append(_fit(journal, f"window {k + 1}", start, model, steps, seconds))
-    found = _joined(results)
-    found.stats["seconds"] += compiling
-    fits = [(result.value, result.samples) for result in results]
-    key = jr.fold_in(start.key, 1)
-    of = start.problem, start.objective, found.value
-    return Found(found, certify_windows(*of, fits, key))
+    return results, compiling
 
 
 def _joined(results: Sequence[Result]) -> Result:

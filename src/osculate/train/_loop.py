@@ -32,6 +32,7 @@ class Progress(NamedTuple):
         history: All lines by name.
         seconds: Since this call began.
         status: Why the loop ends here, or None where it goes on.
+        limit: Seconds that it may take, or None where only steps limit it.
     """
 
     step: int
@@ -41,6 +42,7 @@ class Progress(NamedTuple):
     history: dict[str, np.ndarray]
     seconds: float
     status: Status | None = None
+    limit: float | None = None
 
 
 class Done(NamedTuple):
@@ -169,9 +171,8 @@ def loop(
             clock.tick(chunk.step - k)
             record = {"step": chunk.step, **chunk.numbers}
             lines.append(record)
-            now = Progress(
-                chunk.step, steps, chunk.carry, record, lines.columns(), clock.elapsed()
-            )
+            at = chunk.step, steps, chunk.carry, record
+            now = Progress(*at, lines.columns(), clock.elapsed(), limit=seconds)
             status = agreed.status(_status(now, stop, over=chunk.over))
             for look in watch:
                 look(now._replace(status=status))

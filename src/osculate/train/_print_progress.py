@@ -52,6 +52,8 @@ class ProgressLine:
         if "validation" in now.record:
             text += f"  validation {now.record['validation']:.3g}"
         text += f"  {now.seconds:.0f} s"
+        if now.limit is not None:
+            text += f" of {now.limit:.0f} s"
         taken = now.step - first.step
         if now.steps is not None and taken > 0:
             pace = (now.seconds - first.seconds) / taken
