@@ -1,5 +1,6 @@
 """The bar on a terminal."""
 
+import re
 import time
 
 import pytest
@@ -31,11 +32,16 @@ def at(step, seconds, **limits):
     )
 
 
-@pytest.mark.parametrize("limits", [{"steps": 100}, {"limit": 60.0}])
+@pytest.mark.parametrize(
+    "limits",
+    [{"steps": 100}, {"limit": 60.0}, {"steps": 100, "limit": 600.0}],
+    ids=["steps", "seconds", "both"],
+)
 def test_steps_and_the_time_that_is_left(shown, limits):
     text = shown(at(10, 6.0, **limits), at(50, 30.0, **limits))
-    assert "50 steps" in text
-    assert "-:--:--" not in text.splitlines()[-1]
+    *_, line = (line for line in text.splitlines() if "50 steps" in line)
+    assert re.search(r"\d:\d\d:\d\d", line)
+    assert re.search(r"m(━{10})\x1b", line)  # half of the bar's 20
 
 
 def test_losses_and_the_estimated_error(shown):

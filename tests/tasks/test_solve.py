@@ -375,23 +375,51 @@ def test_a_source_that_fails_in_a_later_window_is_found_before_the_first():
 
 
 def test_the_error_of_now_is_told_while_a_fit_goes_on(monkeypatch):
-    monkeypatch.setattr(_lookout, "FIRST_PAUSE", 0.0)
-    monkeypatch.setattr(_lookout, "SHARE", 1.0)
-    told, enough = [], threading.Event()
+    monkeypatch.setattr(_lookout, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(_lookout, "SHARE", 100.0)
+    monkeypatch.setattr(_lookout, "_left", lambda now: np.inf)
+    certify, certified, told = _solve_search.certify, threading.Event(), []
 
-    def watch(_, progress):
-        if not enough.is_set():
-            time.sleep(0.2)  # a fit that takes as long as two estimates
-        told.append(progress.record.get("estimated_error"))
-        if len(set(told)) > 2:
-            enough.set()
+    def noted(*of):
+        try:
+            return certify(*of)
+        finally:
+            certified.set()
 
-    small = {"width": 6, "depth": 1, "points": 64}
-    found = tasks.solve(declared(), watch=watch, **small, budget="20000steps")
-    first, *later = list(dict.fromkeys(told))
-    assert first is None
-    assert later[0] > later[-1] > 0
+    def watch(leg, progress):
+        told.append((leg, progress.record.get("estimated_error")))
+        if leg == "solve" and len(estimates()) < 2:
+            certified.clear()
+            certified.wait(5)
+            time.sleep(0.05)  # until it is told
+
+    estimates = lambda: {error for _, error in told} - {None}
+    monkeypatch.setattr(_solve_search, "certify", noted)
+    small = {"width": 6, "depth": 1, "points": 64, "starts": 2}
+    choices = {"watch": watch, "live_error": True, **small}
+    found = tasks.solve(declared(), **choices, budget="4000steps")
+    assert {leg for leg, _ in told} == {"start 1", "start 2", "solve"}
+    assert {error for leg, error in told if leg != "solve"} == {None}
+    assert len(estimates()) >= 2
+    assert max(estimates()) > min(estimates()) > 0
     assert "estimated_error" not in found.result.history
+
+
+def test_no_error_is_told_unless_asked_for():
+    told = []
+    watch = lambda _, progress: told.append(progress.record)
+    small = {"width": 3, "depth": 1, "points": 16, "budget": "3steps"}
+    tasks.solve(declared(), watch=watch, **small)
+    assert not any("estimated_error" in record for record in told)
+
+
+def test_what_fails_beside_a_fit_is_raised(monkeypatch):
+    def failing(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(_solve_search, "certify", failing)
+    with pytest.raises(MemoryError, match="no room"):
+        tasks.solve(declared(), width=3, depth=1, points=16, budget="3steps")
 
 
 def test_windows_share_the_seconds(monkeypatch):

@@ -32,9 +32,13 @@ def test_lines_of_a_file():
     ]
     observe(look(10, 1.0, steps=None))  # another fit
     observe(look(20, 2.0, steps=None, limit=60))
+    observe(look(20, 2.0, limit=4))  # whichever of both ends first
+    observe(look(21, 3.0, limit=4))
     assert told.getvalue().splitlines()[3:] == [
         "step 10  loss 0.125  1 s",
         "step 20  loss 0.125  2 s of 60 s",
+        "step 20 of 100  loss 0.125  2 s of 4 s",
+        "step 21 of 100  loss 0.125  3 s of 4 s, about 1 s left",
     ]
 
 

@@ -59,7 +59,7 @@ def _equation(options: argparse.Namespace) -> dict[str, Any]:
     out = run.with_name(f"{run.name}-equation")
     if not (options.force or options.resume):
         out = tasks.next_free(run.parent, out.name)
-    with _watched(options) as manners:
+    with _watched(options) as (manners, _):
         solution = tasks.solve(EQUATION, budget="300steps", out=out, **manners)
     tasks.rewrite_report(run, [solution])
     if not (options.quiet or options.json):
@@ -93,7 +93,8 @@ def solve(options: argparse.Namespace) -> int:
     use_cache()
     stem, problem = read_problem(options.problem)
     choices = {"name": options.problem, **typed}
-    with _watched(options) as manners:
+    with _watched(options) as (manners, shown):
+        choices["live_error"] = shown
         job = functools.partial(tasks.solve, problem, **manners, **choices)
         solution = _into(options, stem, job)
     if options.json:
@@ -181,7 +182,7 @@ def _fit(
     """Fits, and says what came of it; `then` adds to that."""
     choices = _choices(options, otherwise)
     use_cache()
-    with _watched(options) as manners:
+    with _watched(options) as (manners, _):
         surrogate = _fit_into(options, table, stem, {**manners, **choices})
     run = str(options.out)
     page, document = Path(run) / "report.html", {}
@@ -196,15 +197,16 @@ def _fit(
 
 
 @contextlib.contextmanager
-def _watched(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Shows progress and minds Ctrl-C; yields how a job is to be run."""
+def _watched(options: argparse.Namespace) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Shows progress and minds Ctrl-C; yields how a job is run, and if it is shown."""
     with Interrupt() as interrupt, Bar(quiet=options.quiet or options.json) as bar:
 
         def watch(leg, progress):
             bar.watch(leg, progress)
             interrupt.check()
 
-        yield {"force": options.force, "resume": options.resume, "watch": watch}
+        manners = {"force": options.force, "resume": options.resume, "watch": watch}
+        yield manners, bar.shown
 
 
 def _fit_into(

@@ -11,7 +11,11 @@ from osculate import train
 
 
 class Bar:
-    """One line per fit with steps and time left, and below them every loss of now."""
+    """One line per fit with steps and time left, and below them every loss of now.
+
+    Attributes:
+        shown: Whether anyone sees it.
+    """
 
     def __init__(self, *, quiet: bool):
         """Prepares the bar.
@@ -20,7 +24,7 @@ class Bar:
             quiet: Show nothing, even on a terminal.
         """
         console = Console(stderr=True)
-        self._shown = console.is_terminal and not quiet
+        self.shown = console.is_terminal and not quiet
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -34,7 +38,7 @@ class Bar:
         self._lines: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Bar":
-        if self._shown:
+        if self.shown:
             self._live.start()
         return self
 
@@ -53,9 +57,9 @@ class Bar:
             for line in self._lines.values():
                 self._bars.stop_task(line)
             self._lines[leg] = self._bars.add_task(leg, step=0)
-        done, total = progress.step, progress.steps
-        if total is None:
-            done, total = progress.seconds, progress.limit
+        limits = (progress.step, progress.steps), (progress.seconds, progress.limit)
+        shares = [(done, total) for done, total in limits if total]
+        done, total = max(shares, key=lambda s: s[0] / s[1], default=(0, None))
         at = self._lines[leg]
         self._bars.update(at, completed=done, total=total, step=progress.step)
         parts = [

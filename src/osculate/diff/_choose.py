@@ -1,6 +1,5 @@
 """The cheapest of several ways to the same derivatives, by the operations they take."""
 
-import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +10,7 @@ from jax.extend import core
 from jaxtyping import Array, Float
 
 from ._count import cost_of
+from ._interpret import kept_kinks, warn_of_kink
 from ._keys import Key
 from ._types import Field
 
@@ -70,7 +70,7 @@ class _Traced(NamedTuple):
     tree: Any
     flops: int
     notes: list[Note]
-    warned: list[warnings.WarningMessage]
+    warned: list[str]
 
 
 def cheapest(ways: Mapping[str, Field], x: Float[Array, " D"]) -> Any:
@@ -106,13 +106,12 @@ def _tell(chosen: _Traced, ways: Collection[_Traced]) -> None:
     kinks = {kink for way in ways for found in way.notes for kink in found.kinks}
     if (listener := _notes.get()) is not None:
         listener.extend(found._replace(kinks=tuple(kinks)) for found in chosen.notes)
-    for warned in {str(w.message): w for way in ways for w in way.warned}.values():
-        warnings.warn(warned.message, stacklevel=4)
+    for message in dict.fromkeys(w for way in ways for w in way.warned):
+        warn_of_kink(message, stacklevel=4)
 
 
 def _trace(way: Field, x: Float[Array, " D"]) -> _Traced:
-    with noted() as notes, warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
+    with noted() as notes, kept_kinks() as warned:
         program, shape = jax.make_jaxpr(way, return_shape=True)(x)
     tree = jax.tree.structure(shape)
     flops = cost_of(program.jaxpr, program.jaxpr.invars).flops

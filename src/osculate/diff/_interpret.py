@@ -1,7 +1,9 @@
 """A traced function, run on bundles: every equation carries all streams at once."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax.numpy as jnp
@@ -46,6 +48,34 @@ KINKED = {"ceil", "floor", "max", "min", "relu", "round", "sign"}
 
 class KinkWarning(UserWarning):
     """A derivative of second or higher order of a function that has a kink."""
+
+
+_kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept_kinks() -> Iterator[list[str]]:
+    """Collects what would be warned of, in this thread alone."""
+    found: list[str] = []
+    token = _kept.set(found)
+    try:
+        yield found
+    finally:
+        _kept.reset(token)
+
+
+def warn_of_kink(message: str, stacklevel: int) -> None:
+    """Warns, or tells who collects.
+
+    Args:
+        message: What is warned of.
+        stacklevel: How many calls above this one the warning belongs to.
+    """
+    kept = _kept.get()
+    if kept is None:
+        warnings.warn(message, KinkWarning, stacklevel=stacklevel + 1)
+    else:
+        kept.append(message)
 
 
 class Trace:
@@ -97,10 +127,9 @@ class Trace:
         if name in self.kinks or self.space.order < 2:
             return
         self.kinks.add(name)
-        warnings.warn(
+        warn_of_kink(
             f"`diff`: {name!r} has a kink: its second derivative is taken as 0, which "
             "it is everywhere else. Use a smooth function where that is not meant.",
-            KinkWarning,
             stacklevel=2,
         )
 

@@ -219,18 +219,25 @@ def _jumps(problem: Problem, model: PyTree[Any], key: PRNGKeyArray) -> dict[str,
         for field in fields:
             for k in range(problem.equation.orders(field)[place]):
                 name = diff.partial_name(field, [names[place]] * k, over=names)
-                of = diff.partial(
-                    fields_of(model),
-                    name,
-                    names,
-                    fields=tuple(fields),
-                    time=domain.time,
-                )
-                values = eqx.filter_jit(jax.vmap(of))(jnp.concatenate([lower, upper]))
-                size = _jump(values)
+                x = jnp.concatenate([lower, upper])
+                size = _jump(_at(model, x, name, names, tuple(fields), domain.time))
                 if size > JUMP:
                     found[name] = size
     return found
+
+
+@eqx.filter_jit
+def _at(
+    model: PyTree[Any],
+    x: Float[Array, "N D"],
+    name: str,
+    names: tuple[str, ...],
+    fields: tuple[str, ...],
+    time: tuple[str, ...],
+) -> Float[Array, "N ..."]:
+    """Returns a derivative of a field."""
+    of = diff.partial(fields_of(model), name, names, fields=fields, time=time)
+    return jax.vmap(of)(x)
 
 
 def _jump(values: Float[Array, "N ..."]) -> float:

@@ -1,7 +1,7 @@
 """The search for a solution: fits until the goal is reached, then a certificate."""
 
 import dataclasses
-import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,13 +20,13 @@ from osculate.solve import (
 
 from ._budget import Goal
 from ._journal import Journal
-from ._lookout import Lookout
+from ._lookout import LEG, Lookout
 from ._solve_start import Start, in_next_window
 
 ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
 BEGINNING = 400  # steps of each of several networks
 FIRST = 0.2  # share of the budget of a method that hands over
-LEG = "solve"
+FRESH = 2**20  # folded into a key that has been split into fewer
 
 
 class Found(NamedTuple):
@@ -51,37 +51,46 @@ def search(journal: Journal, start: Start, goal: Goal, lookout: Lookout) -> Foun
     if start.models[0]["net"].before is not None:
         return _windows(journal, start, goal, lookout)
 
+    alone = threading.Lock()  # so that nothing is compiled twice
+
     def judged(
         model: PyTree[Any], samples: Mapping[str, Samples] = start.samples
     ) -> Certificate:
         objective, seen = start.judged or (start.objective, samples)
         key = jr.fold_in(start.key, 1)
-        return certify(start.problem, objective, model, seen, key)
+        with alone:
+            return certify(start.problem, objective, model, seen, key)
 
-    with lookout.beside(judged, start.models[0], left=_left(journal, goal)):
+    with lookout.beside(judged, start.models[0]):
         model, steps = _handed_over(journal, start, goal, *_begun(journal, start, goal))
-        if goal.error is None:
-            seconds = None
-            if goal.seconds is not None:
-                seconds = max(goal.seconds - journal.seconds, 0.0)
-            result = _fit(journal, LEG, start, model, steps, seconds)
-        else:
-            result = _fit(journal, f"{LEG} 1", start, model, None, ROUND)
-    certificate, k = judged(result.value, result.samples), 1
-    while goal.error is not None and journal.seconds < MOST_SECONDS:
-        lookout.tell(certificate)
-        if certificate.relative <= goal.error and not certificate.doubts:
-            break
-        leg = (f"{LEG} {k + 1}", start, result.value, None, ROUND * 2**k)
-        result, k = _fit(journal, *leg), k + 1
+        if goal.error is not None:
+            return _to_error(journal, start, model, goal.error, judged, lookout)
+        seconds = None
+        if goal.seconds is not None:
+            seconds = max(goal.seconds - journal.seconds, 0.0)
+        result = _fit(journal, LEG, start, model, steps, seconds)
+    return Found(result, judged(result.value, result.samples))
+
+
+def _to_error(
+    journal: Journal,
+    start: Start,
+    model: PyTree[Any],
+    error: float,
+    judged: Callable[..., Certificate],
+    lookout: Lookout,
+) -> Found:
+    """Fits in longer and longer rounds, until the estimated error is small enough."""
+    k = 0
+    while True:
+        leg = (f"{LEG} {k + 1}", start, model, None, ROUND * 2**k)
+        result = _fit(journal, *leg)
         certificate = judged(result.value, result.samples)
-    return Found(result, certificate)
-
-
-def _left(journal: Journal, goal: Goal) -> Callable[[], float]:
-    """Returns what tells the seconds that are left."""
-    end = math.inf if goal.seconds is None else goal.seconds
-    return lambda: end - journal.seconds
+        lookout.tell(certificate)
+        reached = certificate.relative <= error and not certificate.doubts
+        if reached or journal.seconds >= MOST_SECONDS:
+            return Found(result, certificate)
+        model, k = result.value, k + 1
 
 
 def _begun(
@@ -132,10 +141,9 @@ def _windows(journal: Journal, start: Start, goal: Goal, lookout: Lookout) -> Fo
         ),
     ) -> Certificate:
         of = start.problem, start.objective, model
-        return certify_windows(*of, fits, jr.fold_in(start.key, 1))
+        return certify_windows(*of, fits, jr.fold_in(start.key, FRESH))
 
-    begin, left = all_windows(start.models[0]), _left(journal, goal)
-    with lookout.beside(judged, begin, left=left, again=False):
+    with lookout.beside(judged, all_windows(start.models[0]), again=False):
         results, compiling = _one_by_one(journal, start, goal)
     found = _joined(results)
     found.stats["seconds"] += compiling

@@ -154,7 +154,8 @@ def loop(
     del carry  # no more copies of it are held than a chunk needs
     if lines.count:
         over = ended is not None and bool(ended(chunk.carry))
-        now = Progress(begin, steps, chunk.carry, lines.last(), lines.columns(), 0.0)
+        at = begin, steps, chunk.carry, lines.last()
+        now = Progress(*at, lines.columns(), 0.0, limit=seconds)
         status = agreed.status(_status(now, stop, over=over))
     while status is None:
         k = chunk.step

@@ -53,11 +53,14 @@ class ProgressLine:
             text += f"  validation {now.record['validation']:.3g}"
         text += f"  {now.seconds:.0f} s"
         if now.limit is not None:
-            text += f" of {now.limit:.0f} s"
+            text += f" of {now.limit:g} s"
         taken = now.step - first.step
         if now.steps is not None and taken > 0:
             pace = (now.seconds - first.seconds) / taken
-            text += f", about {pace * (now.steps - now.step):.0f} s left"
+            left = pace * (now.steps - now.step)
+            if now.limit is not None:
+                left = min(left, max(now.limit - now.seconds, 0.0))
+            text += f", about {left:.0f} s left"
         return text
 
 
