@@ -14,7 +14,7 @@ import pytest
 
 import osculate
 from osculate import solve, tasks, train
-from osculate.core import InputError
+from osculate.core import InputError, Status
 from osculate.tasks import _export_fields, _lookout, _solve_search
 from osculate.tasks._solver import METHODS, SolveSettings, solver_for
 
@@ -377,7 +377,7 @@ def test_a_source_that_fails_in_a_later_window_is_found_before_the_first():
 def test_the_error_of_now_is_told_while_a_fit_goes_on(monkeypatch):
     monkeypatch.setattr(_lookout, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(_lookout, "SHARE", 100.0)
-    monkeypatch.setattr(_lookout, "_left", lambda now: np.inf)
+    monkeypatch.setattr(_lookout, "MARGIN", -np.inf)
     certify, certified, told = _solve_search.certify, threading.Event(), []
 
     def noted(*of):
@@ -405,21 +405,60 @@ def test_the_error_of_now_is_told_while_a_fit_goes_on(monkeypatch):
     assert "estimated_error" not in found.result.history
 
 
-def test_no_error_is_told_unless_asked_for():
-    told = []
-    watch = lambda _, progress: told.append(progress.record)
+@pytest.mark.parametrize("live", [False, True])
+def test_no_error_is_told_unless_asked_for(monkeypatch, live):
+    monkeypatch.setattr(_lookout, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(_lookout, "SHARE", 100.0)
+    monkeypatch.setattr(_lookout, "MARGIN", -np.inf)
+    certify, calls = _solve_search.certify, []
+
+    def noted(*of):
+        calls.append(threading.current_thread())
+        return certify(*of)
+
+    def watch(_, progress):
+        before, end = len(calls), time.perf_counter() + 3
+        while len(calls) < max(before, 1) + live and time.perf_counter() < end:
+            time.sleep(0.05)
+        time.sleep(0.2)  # in which more could be made
+
+    monkeypatch.setattr(_solve_search, "certify", noted)
     small = {"width": 3, "depth": 1, "points": 16, "budget": "3steps"}
-    tasks.solve(declared(), watch=watch, **small)
-    assert not any("estimated_error" in record for record in told)
+    tasks.solve(declared(), watch=watch, live_error=live, **small)
+    assert calls[-1] is threading.main_thread()
+    assert threading.main_thread() not in calls[:-1]
+    assert (len(calls) > 2) == live  # one compiles, one is what the solution is worth
 
 
-def test_what_fails_beside_a_fit_is_raised(monkeypatch):
-    def failing(*_):
-        raise MemoryError("no room")
+def test_what_fails_beside_a_fit_ends_it(monkeypatch):
+    certify, steps = _solve_search.certify, []
+
+    def failing(*of):
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError("no room")
+        return certify(*of)
+
+    def watch(_, progress):
+        time.sleep(0.1)
+        steps.append(progress.step)
 
     monkeypatch.setattr(_solve_search, "certify", failing)
+    small = {"width": 3, "depth": 1, "points": 16, "budget": "20000steps"}
     with pytest.raises(MemoryError, match="no room"):
-        tasks.solve(declared(), width=3, depth=1, points=16, budget="3steps")
+        tasks.solve(declared(), watch=watch, **small)
+    assert max(steps, default=0) < 20000
+
+
+def test_the_time_that_a_fit_still_has():
+    at = lambda step, seconds, steps=None, **rest: train.Progress(
+        step, steps, None, {}, {}, seconds, **rest
+    )
+    left = _lookout._left
+    assert left(at(0, 3.0, limit=10.0), 0, 3.0) == 7.0
+    assert left(at(0, 3.0, 100), 0, 3.0) == 0.0  # nothing tells yet
+    assert left(at(30, 6.0, 100), 10, 4.0) == pytest.approx(7.0)
+    assert left(at(30, 6.0, 100, limit=8.0), 10, 4.0) == pytest.approx(2.0)
+    assert left(at(30, 6.0, limit=8.0, status=Status.CONVERGED), 0, 0.0) == 0.0
 
 
 def test_windows_share_the_seconds(monkeypatch):

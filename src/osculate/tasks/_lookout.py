@@ -5,8 +5,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import PyTree
@@ -20,7 +20,17 @@ Judge = Callable[[PyTree[Any]], Certificate]
 LEG = "solve"  # what the legs are called whose error is estimated
 FIRST_PAUSE = 5.0  # seconds before the first estimate
 SHARE = 0.05  # of the seconds of a fit, that estimates take at most
+MARGIN = 2.0  # of a fit's time that is left, over that of an estimate
 ESTIMATED = "estimated_error"
+
+
+class _Mark(NamedTuple):
+    """Where a fit stands: its best iterate, and when it will have ended."""
+
+    leg: str
+    best_step: int
+    best: PyTree[Any]
+    until: float
 
 
 class Lookout:
@@ -37,15 +47,23 @@ class Lookout:
         """
         self._watch, self._live = watch, live
         self._running = threading.Event()
-        self._now: train.Progress | None = None
+        self._working: Future[None] | None = None
+        self._mark: _Mark | None = None
+        self._begun = ("", 0, 0.0)  # a leg, its first step and seconds
         self._error: float | None = None
         if running:
             self._running.set()
 
     def __call__(self, leg: str, progress: train.Progress) -> None:
-        """Notes where a fit stands, and passes it on."""
-        if leg.startswith(LEG):
-            self._now = progress
+        """Notes where a fit stands, and passes it on; raises what failed beside it."""
+        if self._working is not None and self._working.done():
+            self._working.result()
+        if self._live and leg.startswith(LEG):
+            if leg != self._begun[0]:
+                self._begun = leg, progress.step, progress.seconds
+            until = time.perf_counter() + _left(progress, *self._begun[1:])
+            best_step = int(progress.carry.best_step)
+            self._mark = _Mark(leg, best_step, progress.carry.best, until)
         self._running.set()
         if self._watch is not None:
             told = {} if self._error is None else {ESTIMATED: self._error}
@@ -82,23 +100,24 @@ class Lookout:
 
         with ThreadPoolExecutor(max_workers=1) as pool:
             try:
-                working = pool.submit(work)
+                self._working = pool.submit(work)
                 yield
             finally:
                 ended.set()
                 self._running.set()
-            working.result()  # what failed there fails here
+            self._working.result()
 
     def _estimate(self, judged: Judge, ended: threading.Event, took: float) -> None:
         """Certifies the best iterate again and again, where the fit will outlast it."""
-        pause, seen = FIRST_PAUSE, -1
+        pause, seen = FIRST_PAUSE, None
         while not ended.wait(pause):
-            now = self._now
-            if now is None or int(now.carry.best_step) == seen or _left(now) < took:
+            mark = self._mark
+            if mark is None or mark[:2] == seen:
                 continue
-            best, seen = now.carry.best, int(now.carry.best_step)
-            took = _seconds(lambda best=best: self.tell(judged(best)))
-            pause = took / SHARE
+            if mark.until - time.perf_counter() > MARGIN * took:
+                seen, best = mark[:2], mark.best
+                took = _seconds(lambda best=best: self.tell(judged(best)))
+                pause = took / SHARE
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -107,9 +126,18 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def _left(now: train.Progress) -> float:
-    """Returns the seconds that a fit still has, as far as its pace tells."""
+def _left(now: train.Progress, step: int, seconds: float) -> float:
+    """Returns the seconds that a fit still has, as far as its pace tells.
+
+    Args:
+        now: Where it stands.
+        step: Where it stood when its leg began.
+        seconds: When that was; compilation lies before.
+    """
     left = math.inf if now.limit is None else now.limit - now.seconds
-    if now.steps is not None and now.step:
-        left = min(left, now.seconds / now.step * (now.steps - now.step))
+    taken = now.step - step
+    if now.status is not None or (now.steps is not None and not taken):
+        return 0.0
+    if now.steps is not None:
+        left = min(left, (now.seconds - seconds) / taken * (now.steps - now.step))
     return left

@@ -24,6 +24,7 @@ from ._lookout import LEG, Lookout
 from ._solve_start import Start, in_next_window
 
 ROUND, MOST_SECONDS = 15.0, 600.0  # of a search that ends by its estimated error
+MOST_DOUBLINGS = 6  # of the seconds of a round
 BEGINNING = 400  # steps of each of several networks
 FIRST = 0.2  # share of the budget of a method that hands over
 FRESH = 2**20  # folded into a key that has been split into fewer
@@ -83,8 +84,9 @@ def _to_error(
     """Fits in longer and longer rounds, until the estimated error is small enough."""
     k = 0
     while True:
-        leg = (f"{LEG} {k + 1}", start, model, None, ROUND * 2**k)
-        result = _fit(journal, *leg)
+        left = max(MOST_SECONDS - journal.seconds, 0.0)
+        seconds = min(ROUND * 2 ** min(k, MOST_DOUBLINGS), left)
+        result = _fit(journal, f"{LEG} {k + 1}", start, model, None, seconds)
         certificate = judged(result.value, result.samples)
         lookout.tell(certificate)
         reached = certificate.relative <= error and not certificate.doubts
