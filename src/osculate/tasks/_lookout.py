@@ -18,9 +18,9 @@ Watch = Callable[[str, train.Progress], None]
 Judge = Callable[[PyTree[Any]], Certificate]
 
 LEG = "solve"  # what the legs are called whose error is estimated
-FIRST_PAUSE = 5.0  # seconds before the first estimate
-SHARE = 0.05  # of the seconds of a fit, that estimates take at most
-MARGIN = 2.0  # of a fit's time that is left, over that of an estimate
+FIRST_PAUSE = 1.0  # seconds before the first estimate
+SHARE = 0.1  # of the seconds of a fit, that estimates take at most
+MARGIN = 1.2  # of a fit's time that is left, over that of an estimate
 ESTIMATED = "estimated_error"
 
 

@@ -82,7 +82,7 @@ def solve(
         watch: Called with the name of the fit and its progress after each chunk.
         live_error: Whether the error is estimated from time to time beside the fit,
             for `watch` to be told as `estimated_error` in the record of progress; it
-            costs about a twentieth of the time. Not in windows; rounds towards an error
+            costs about a tenth of the time. Not in windows; rounds towards an error
             tell theirs when they end, without it, too.
 
     Returns:
