@@ -133,6 +133,9 @@ def _left(now: train.Progress, step: int, seconds: float) -> float:
         now: Where it stands.
         step: Where it stood when its leg began.
         seconds: When that was; compilation lies before.
+
+    Returns:
+        The seconds; 0 where nothing tells yet, or it has ended.
     """
     left = math.inf if now.limit is None else now.limit - now.seconds
     taken = now.step - step
