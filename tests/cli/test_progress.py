@@ -19,7 +19,7 @@ def shown(monkeypatch, capsys):
         with Bar(quiet=False) as bar:
             for progress in seen:
                 bar.watch("solve", progress)
-            time.sleep(0.4)  # it is drawn eight times a second
+            time.sleep(1)  # it is drawn eight times a second
         return capsys.readouterr().err
 
     return run
