@@ -1,7 +1,7 @@
 """The cheapest of several ways to the same derivatives, by the operations they take."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -9,8 +9,9 @@ import jax
 from jax.extend import core
 from jaxtyping import Array, Float
 
+from ._collect import collected
 from ._count import cost_of
-from ._interpret import kept_kinks, warn_of_kink
+from ._interpret import KINKS, warn_of_kink
 from ._keys import Key
 from ._types import Field
 
@@ -54,15 +55,9 @@ def note(
         listener.append(found)
 
 
-@contextmanager
-def noted() -> Iterator[list[Note]]:
+def noted() -> AbstractContextManager[list[Note]]:
     """Collects the notes of every pass that is traced inside."""
-    found: list[Note] = []
-    token = _notes.set(found)
-    try:
-        yield found
-    finally:
-        _notes.reset(token)
+    return collected(_notes)
 
 
 class _Traced(NamedTuple):
@@ -111,7 +106,7 @@ def _tell(chosen: _Traced, ways: Collection[_Traced]) -> None:
 
 
 def _trace(way: Field, x: Float[Array, " D"]) -> _Traced:
-    with noted() as notes, kept_kinks() as warned:
+    with noted() as notes, collected(KINKS) as warned:
         program, shape = jax.make_jaxpr(way, return_shape=True)(x)
     tree = jax.tree.structure(shape)
     flops = cost_of(program.jaxpr, program.jaxpr.invars).flops

@@ -1,8 +1,7 @@
 """A traced function, run on bundles: every equation carries all streams at once."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -50,18 +49,8 @@ class KinkWarning(UserWarning):
     """A derivative of second or higher order of a function that has a kink."""
 
 
-_kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
-
-
-@contextmanager
-def kept_kinks() -> Iterator[list[str]]:
-    """Collects what would be warned of, in this thread alone."""
-    found: list[str] = []
-    token = _kept.set(found)
-    try:
-        yield found
-    finally:
-        _kept.reset(token)
+KINKS: ContextVar[list[str] | None] = ContextVar("kinks", default=None)
+"""Who collects warnings of kinks in place of giving them."""
 
 
 def warn_of_kink(message: str, stacklevel: int) -> None:
@@ -71,7 +60,7 @@ def warn_of_kink(message: str, stacklevel: int) -> None:
         message: What is warned of.
         stacklevel: How many calls above this one the warning belongs to.
     """
-    kept = _kept.get()
+    kept = KINKS.get()
     if kept is None:
         warnings.warn(message, KinkWarning, stacklevel=stacklevel + 1)
     else:
